@@ -1,0 +1,137 @@
+"""The route class of every router: bounded, strict input, and a transaction that is tried again."""
+
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack
+from typing import Any
+from urllib.parse import parse_qsl
+
+from fastapi import params
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from prometheus_client import Counter
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from shared.database_trouble import DatabaseError, is_undone
+from shared.errors import FieldError, Invalid
+from shared.field_errors import MOST_ERRORS
+from shared.fields.bounds import check_answer, check_body, check_parameter
+from shared.json_body import CheckedRequest
+from shared.places import plain
+
+TRIES = 4
+
+_RETRIED = Counter(
+    "transactions_retried", "Requests done again after a deadlock or a serialization failure."
+)
+
+_Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class CheckedRoute(APIRoute):
+    """Reads JSON strictly, knows all its query parameters, and does its work again when PostgreSQL
+    has undone it for a rival's sake. Whoever writes such a route gives every input a bound."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        where = f"{path} {self.name}"
+        for dependant in _with_dependencies(self.dependant):
+            for field in (
+                *dependant.path_params,
+                *dependant.query_params,
+                *dependant.header_params,
+                *dependant.cookie_params,
+            ):
+                check_parameter(field.field_info, f"{where}: {field.alias}")
+        if self.body_field is not None:
+            check_body(self.body_field.field_info, f"{where}: {self.body_field.alias}")
+        if self.response_field is not None:
+            check_answer(self.response_field.field_info, f"{where}: answer")
+
+    def get_route_handler(self) -> _Handler:
+        handle = super().get_route_handler()
+        reads_json = self.body_field is not None and not isinstance(
+            self.body_field.field_info, params.Form
+        )
+        parameters = _QueryParameters(self.dependant)
+
+        async def checked(request: Request) -> Response:
+            request = CheckedRequest(request.scope, request.receive, request._send)
+            parameters.check(request.scope["query_string"])
+            if reads_json:
+                await request.json()
+            return await _done(handle, request)
+
+        return checked
+
+
+async def _done(handle: _Handler, request: Request) -> Response:
+    """Each try has dependencies of its own, closed before the answer leaves: a failing commit is an
+    exception here, never a 200."""
+    for tries_left in reversed(range(TRIES)):
+        try:
+            async with AsyncExitStack() as dependencies:
+                request.scope["fastapi_function_astack"] = dependencies
+                response = await handle(request)
+        except DatabaseError as error:
+            if not (tries_left and is_undone(error)):
+                raise
+            _RETRIED.inc()
+        else:
+            return response
+    raise AssertionError("the last try returns or raises")
+
+
+class _QueryParameters:
+    """The names that a route knows, and which of them may occur more than once."""
+
+    def __init__(self, dependant: Dependant) -> None:
+        self._names: set[str] = set()
+        self._lists: set[str] = set()
+        self._takes_any = False
+        for each in _with_dependencies(dependant):
+            for field in each.query_params:
+                self._learn(field.alias, field.field_info.annotation)
+
+    def _learn(self, name: str, annotation: Any) -> None:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            self._takes_any |= annotation.model_config.get("extra") != "forbid"
+            for inner_name, field in annotation.model_fields.items():
+                self._learn(field.alias or inner_name, field.annotation)
+        else:
+            self._names.add(name)
+            if _is_list(annotation):
+                self._lists.add(name)
+
+    def check(self, query: bytes) -> None:
+        """Raises ``Invalid`` for names that are unknown or occur twice."""
+        if not query:
+            return
+        faults: list[FieldError] = []
+        seen: set[str] = set()
+        for name, _ in parse_qsl(query.decode("ascii"), keep_blank_values=True):
+            if name not in self._names and not self._takes_any:
+                faults.append(_fault(name, "UNKNOWN_FIELD", "There is no such parameter here."))
+            elif name in seen and name not in self._lists:
+                faults.append(_fault(name, "REPEATED", "Must not occur more than once."))
+            seen.add(name)
+            if len(faults) == MOST_ERRORS:
+                break
+        if faults:
+            raise Invalid(errors=faults)
+
+
+def _fault(name: str, code: str, message: str) -> FieldError:
+    return FieldError(plain(name), code, message, in_body=False)
+
+
+def _is_list(annotation: Any) -> bool:
+    kinds = (annotation, *getattr(annotation, "__args__", ()))
+    return any(getattr(kind, "__origin__", kind) in (list, set, tuple) for kind in kinds)
+
+
+def _with_dependencies(dependant: Dependant) -> Iterator[Dependant]:
+    yield dependant
+    for inner in dependant.dependencies:
+        yield from _with_dependencies(inner)

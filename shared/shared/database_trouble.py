@@ -1,0 +1,67 @@
+"""Which database errors pass by themselves, seen through asyncpg or through SQLAlchemy."""
+
+from collections.abc import Iterator
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+DatabaseError = (asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError)
+
+_SERIALIZATION_FAILURE = "40001"
+_DEADLOCK = "40P01"
+
+_PASSING = {
+    _SERIALIZATION_FAILURE,
+    _DEADLOCK,
+    "25006",  # read only: a fail-over is under way
+    "25P03",  # idle in transaction for too long
+    "55P03",  # lock timeout
+    "57014",  # statement timeout
+    "57P01",  # shut down by an administrator
+    "57P02",  # crash of another backend
+    "57P03",  # starting up
+}
+_PASSING_CLASSES = ("08", "53")  # connection lost; out of connections, memory or disk
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """PostgreSQL's five-letter code, when it was PostgreSQL who refused."""
+    for each in _with_causes(error):
+        state = getattr(each, "sqlstate", None)
+        if isinstance(state, str):
+            return state
+    return None
+
+
+def is_undone(error: BaseException) -> bool:
+    """PostgreSQL rolled the transaction back for a rival's sake: doing it again may succeed."""
+    return isinstance(error, DatabaseError) and sqlstate(error) in {
+        _SERIALIZATION_FAILURE,
+        _DEADLOCK,
+    }
+
+
+def is_passing(error: BaseException) -> bool:
+    """Nothing is wrong with the request: the same request may succeed a moment later."""
+    state = sqlstate(error) if isinstance(error, DatabaseError) else None
+    if state is not None:
+        return state in _PASSING or state.startswith(_PASSING_CLASSES)
+    return any(_is_lost_connection(each) for each in _with_causes(error))
+
+
+def _is_lost_connection(error: BaseException) -> bool:
+    if isinstance(error, PoolTimeout | TimeoutError):
+        return True
+    if isinstance(error, OSError):
+        return error.filename is None  # a socket, not a file
+    # asyncpg has no class of its own for these; its other InterfaceErrors are mistakes of ours.
+    return isinstance(error, asyncpg.InterfaceError) and "clos" in str(error)
+
+
+def _with_causes(error: BaseException) -> Iterator[BaseException]:
+    current: BaseException | None = error
+    while current is not None:
+        yield current
+        original = current.orig if isinstance(current, DBAPIError) else None
+        current = original or current.__cause__

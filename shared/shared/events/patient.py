@@ -1,0 +1,21 @@
+"""What bookings tells about patients: how to reach them, in which language and zone."""
+
+from typing import ClassVar
+
+from shared.events.envelope import Deletion, Snapshot
+
+
+class PatientUpdated(Snapshot):
+    type: ClassVar[str] = "patient.updated"
+    source: ClassVar[str] = "/bookings"
+
+    name: str | None
+    email: str | None
+    phone: str | None
+    language: str
+    timezone: str
+
+
+class PatientDeleted(Deletion):
+    type: ClassVar[str] = "patient.deleted"
+    source: ClassVar[str] = "/bookings"

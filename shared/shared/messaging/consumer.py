@@ -1,0 +1,272 @@
+"""The consumer: each message takes effect once, or is parked with the reason why it could not.
+
+Effect and inbox row are one transaction, and the acknowledgement follows the commit. A failure
+burns an attempt and lets the messages behind it pass; an outage of database or broker burns none.
+``nack(requeue)`` is never used: RabbitMQ 4.3 no longer counts it, and a poison message would circle
+for ever.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from time import monotonic, perf_counter
+from typing import Any
+
+from aio_pika.abc import AbstractConnection
+from aiormq.abc import AbstractChannel
+
+from shared.db import Database
+from shared.events.envelope import Event
+from shared.messaging import metrics
+from shared.messaging.broker import (
+    HEARTBEAT,
+    BrokerUnavailable,
+    Unroutable,
+    broker_errors,
+    connected,
+)
+from shared.messaging.deliveries import Deliveries, Delivery
+from shared.messaging.failures import Failures
+from shared.messaging.handlers import Handlers
+from shared.messaging.handling import GaveBack, Handling, HandlingFailed
+from shared.messaging.publisher import Outgoing, Publisher
+from shared.messaging.stopping import Stop, run_until_cancelled
+from shared.messaging.topology import EXCHANGE, LISTENERS, RETRY_PAUSES, Queues
+from shared.messaging.wire import UnknownEventType, UnreadableMessage, decode
+from shared.observability import logger, trace_context
+
+_BATCH = 20
+_PREFETCH = 3 * _BATCH
+_RECONNECT_PAUSE = 0.5
+_PROBE_PAUSE = 5.0
+_PROBE_TIMEOUT = 10.0
+_GRACE = 6.0
+
+# Restarts and lost connections return messages innocently, but hardly one message so often.
+_UNFINISHED_LIMIT = 3
+
+
+class Consumer:
+    """``run()`` it in every worker; cancel it to stop it."""
+
+    def __init__(
+        self,
+        *,
+        queue: str,
+        handlers: Handlers,
+        database: Database,
+        amqp_url: str,
+        exchange: str = EXCHANGE,
+        pauses: Sequence[float] = RETRY_PAUSES,
+        handler_timeout: float = 3.5,
+        batch_timeout: float = 1.0,
+        heartbeat: int = HEARTBEAT,
+    ) -> None:
+        """A message is late by at most both timeouts because of a handler that hangs before it."""
+        by_type = {event.type: handler for event, handler in handlers.items()}
+        if differences := set(by_type) ^ set(LISTENERS.get(queue, by_type)):
+            raise ValueError(f"{queue}: handlers and LISTENERS differ in {sorted(differences)}")
+        self._queues = Queues(queue, tuple(pauses))
+        self._exchange = exchange
+        self._types = frozenset(by_type)
+        self._handling = Handling(
+            queue, by_type, database, timeout=handler_timeout, batch_timeout=batch_timeout
+        )
+        self._amqp_url = amqp_url
+        self._heartbeat = heartbeat
+        self._publisher = Publisher(amqp_url, name=f"{queue} retries", heartbeat=heartbeat)
+        self._deliveries = Deliveries()
+        self._stop = Stop()
+        self._probe_at = 0.0
+
+    async def run(self) -> None:
+        """Consume until cancelled; then the message in hand is finished, the others go back.
+
+        Outages are waited out. A queue that cannot be as the code wants it ends this with an error.
+        """
+        await run_until_cancelled(self._work(), self._request_stop, grace=_GRACE)
+
+    def _request_stop(self) -> None:
+        self._stop.request()
+        self._deliveries.stop()
+
+    async def _work(self) -> None:
+        try:
+            while not self._stop.requested:
+                try:
+                    async with connected(
+                        self._amqp_url,
+                        name=f"{self._queues.main} consumer",
+                        heartbeat=self._heartbeat,
+                    ) as connection:
+                        await self._consume(connection)
+                except (BrokerUnavailable, Unroutable) as error:
+                    logger.warning("consumer_lost_broker", failure=str(error))
+                    await self._stop.pause(_RECONNECT_PAUSE)
+        finally:
+            await self._publisher.disconnect()
+
+    async def _consume(self, connection: AbstractConnection) -> None:
+        await self._queues.declare(connection, self._exchange, self._types)
+        self._deliveries = deliveries = Deliveries()
+        with broker_errors("open a channel"):
+            opened = await connection.channel(publisher_confirms=False)
+            channel = await opened.get_underlay_channel()
+        channel.closing.add_done_callback(lambda _: deliveries.lose("the channel closed"))
+        channel.on_consumer_cancel_callbacks.add(
+            lambda _: deliveries.lose("the broker cancelled the consumer")
+        )
+        try:
+            # Nothing is taken that could not be handled: it would count as delivered in vain.
+            await self._handling.wait_for_database(self._pause)
+            await self._handle_returned(channel)
+            await self._handle_all(channel, deliveries)
+        except GaveBack:
+            return
+
+    async def _handle_returned(self, channel: AbstractChannel) -> None:
+        """Take what was returned to the queue one by one, until there is something new.
+
+        If one of these ends the process, no other message is in hand and blamed with it.
+        """
+        while not self._stop.requested:
+            with broker_errors("get a message"):
+                message = await channel.basic_get(self._queues.main, timeout=_PROBE_TIMEOUT)
+            if message.delivery_tag is None:
+                return
+            delivery = Delivery.of(message)
+            await self._handle(channel, [delivery])
+            if not delivery.redelivered:
+                return
+
+    async def _handle_all(self, channel: AbstractChannel, deliveries: Deliveries) -> None:
+        with broker_errors("consume"):
+            await channel.basic_qos(prefetch_count=_PREFETCH, timeout=_PROBE_TIMEOUT)
+            await channel.basic_consume(self._queues.main, deliveries.add, timeout=_PROBE_TIMEOUT)
+        logger.info("consumer_started", queue=self._queues.main)
+        while not self._stop.requested:
+            await self._probe(channel)
+            taken = await deliveries.take(_BATCH, patience=_PROBE_PAUSE)
+            await self._handle(channel, taken)
+
+    async def _probe(self, channel: AbstractChannel) -> None:
+        """Every few seconds: is the connection alive, and the queue still there?"""
+        if monotonic() < self._probe_at:
+            return
+        self._probe_at = monotonic() + _PROBE_PAUSE
+        with broker_errors("look at the queue"):
+            found = await channel.queue_declare(
+                self._queues.main, passive=True, timeout=_PROBE_TIMEOUT
+            )
+        metrics.DEPTH.labels(self._queues.main).set(found.message_count or 0)
+
+    async def _handle(self, channel: AbstractChannel, taken: Sequence[Delivery]) -> None:
+        started = perf_counter()
+        readable = [
+            (delivery, event)
+            for delivery in taken
+            if (event := await self._read(channel, delivery)) is not None
+        ]
+        if len(readable) > 1 and await self._handling.together([event for _, event in readable]):
+            await self._acknowledge(channel, readable[-1][0], everything_before=True)
+            for delivery, event in readable:
+                self._tell_handled(delivery, event, started)
+            return
+        for delivery, event in readable:
+            await self._handle_alone(channel, delivery, event)
+
+    async def _handle_alone(
+        self, channel: AbstractChannel, delivery: Delivery, event: Event[Any]
+    ) -> None:
+        started = perf_counter()
+        try:
+            await self._handling.alone(event, self._pause)
+        except HandlingFailed as failure:
+            with trace_context(event.traceparent):
+                await self._put_aside(channel, delivery, event.type, str(failure))
+            return
+        await self._acknowledge(channel, delivery)
+        self._tell_handled(delivery, event, started)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait with a message in hand; there is no point in it once somebody else may have it."""
+        await self._stop.pause(seconds)
+        if self._stop.requested:
+            raise GaveBack
+        self._deliveries.ensure_alive()
+
+    async def _read(self, channel: AbstractChannel, delivery: Delivery) -> Event[Any] | None:
+        """The event; None when it could not be read, and the message has been put aside."""
+        try:
+            event = decode(delivery.body)
+        except UnreadableMessage as error:
+            await self._put_aside(channel, delivery, "unreadable", str(error), for_good=True)
+            return None
+        except UnknownEventType as error:
+            # While old and new code run together, a colleague may know it a moment later.
+            await self._put_aside(channel, delivery, "unknown", str(error))
+            return None
+        if event.type not in self._types:
+            await self._put_aside(channel, delivery, event.type, f"no handler for {event.type}")
+            return None
+        if delivery.unfinished >= _UNFINISHED_LIMIT:
+            reason = f"the process or its connection ended {delivery.unfinished} times over it"
+            await self._put_aside(channel, delivery, event.type, reason)
+            return None
+        return event
+
+    async def _put_aside(
+        self,
+        channel: AbstractChannel,
+        delivery: Delivery,
+        event_type: str,
+        reason: str,
+        *,
+        for_good: bool = False,
+    ) -> None:
+        """Into the queue of the next retry, or parked; gone from here once it is safe there."""
+        failures = Failures.after(delivery.failures, reason)
+        queue = self._queues.parked if for_good else self._queues.after_failure(failures.attempts)
+        await self._publisher.publish(
+            Outgoing(
+                routing_key=queue,
+                body=delivery.body,
+                message_id=delivery.message_id,
+                type=delivery.type,
+                content_type=delivery.content_type,
+                headers=failures.headers(),
+            )
+        )
+        await self._acknowledge(channel, delivery)
+        parked = queue == self._queues.parked
+        counter = metrics.PARKED if parked else metrics.RETRIED
+        counter.labels(self._queues.main, event_type).inc()
+        logger.log(
+            40 if parked else 30,
+            "message_parked" if parked else "message_retried",
+            queue=self._queues.main,
+            type=event_type,
+            event_id=delivery.message_id,
+            attempts=failures.attempts,
+            failure=failures.reason,
+        )
+
+    async def _acknowledge(
+        self, channel: AbstractChannel, delivery: Delivery, *, everything_before: bool = False
+    ) -> None:
+        with broker_errors("acknowledge"):
+            await channel.basic_ack(delivery.tag, multiple=everything_before)
+
+    def _tell_handled(self, delivery: Delivery, event: Event[Any], started: float) -> None:
+        queue = self._queues.main
+        metrics.HANDLED.labels(queue, event.type).inc()
+        metrics.LAG.labels(queue).observe((datetime.now(UTC) - event.time).total_seconds())
+        with trace_context(event.traceparent):
+            logger.info(
+                "message_handled",
+                queue=queue,
+                type=event.type,
+                event_id=str(event.id),
+                subject=event.subject,
+                attempts=delivery.failures.attempts if delivery.failures else 0,
+                ms=round((perf_counter() - started) * 1000, 2),
+            )

@@ -1,0 +1,133 @@
+"""Events into effects: one transaction for the inbox row and what the handler writes."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from shared.database_trouble import is_passing, is_undone
+from shared.db import Database
+from shared.events.envelope import Event
+from shared.messaging import inbox, metrics
+from shared.messaging.failures import reason_of
+from shared.messaging.handlers import Handler
+from shared.messaging.stopping import is_stray
+from shared.observability import logger, trace_context
+
+_UNDONE_TRIES = 5
+_UNDONE_PAUSE = 0.05
+_PASSING_TRIES = 3
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 1.0
+_PROBE_TIMEOUT = 2.0
+
+
+class HandlingFailed(Exception):
+    """The handler cannot do it now; the message says why, without personal data."""
+
+
+class GaveBack(Exception):
+    """The message was not handled because this consumer is stopping or has lost the broker."""
+
+
+class Handling:
+    """Applies events for one consumer."""
+
+    def __init__(
+        self,
+        consumer: str,
+        handlers: Mapping[str, Handler],
+        database: Database,
+        *,
+        timeout: float,
+        batch_timeout: float,
+    ) -> None:
+        self._consumer = consumer
+        self._handlers = handlers
+        self._database = database
+        self._timeout = timeout
+        self._batch_timeout = batch_timeout
+
+    async def together(self, events: Sequence[Event[Any]]) -> bool:
+        """All of them in one transaction; False, and nothing done, when that does not work."""
+        try:
+            async with asyncio.timeout(self._batch_timeout):
+                await self._apply(events)
+        except (Exception, asyncio.CancelledError) as error:
+            if not isinstance(error, Exception) and not is_stray(error):
+                raise
+            logger.info("batch_split", size=len(events), failure=type(error).__name__)
+            return False
+        return True
+
+    async def alone(self, event: Event[Any], pause: Callable[[float], Awaitable[None]]) -> None:
+        """Returns when the effect is committed; raises HandlingFailed when it cannot be.
+
+        While the database is away this waits, through ``pause``, which may raise to give up.
+        """
+        undone = passing = 0
+        while True:
+            try:
+                await self._within_limit(event)
+            except HandlingFailed:
+                raise
+            except Exception as error:
+                if is_undone(error) and undone < _UNDONE_TRIES:
+                    undone += 1
+                    await pause(random.uniform(0, _UNDONE_PAUSE * undone))  # noqa: S311
+                elif is_passing(error) and passing < _PASSING_TRIES:
+                    passing += 1
+                    logger.warning("database_trouble", failure=reason_of(error))
+                    await pause(_FIRST_PAUSE)
+                    await self.wait_for_database(pause)
+                else:
+                    logger.warning("handler_failed", type=event.type, exc_info=error)
+                    raise HandlingFailed(reason_of(error)) from error
+            else:
+                return
+
+    async def _within_limit(self, event: Event[Any]) -> None:
+        try:
+            async with asyncio.timeout(self._timeout) as limit:
+                await self._apply([event])
+        except TimeoutError:
+            # A database that does not answer is an outage, a handler that takes too long a failure.
+            if limit.expired() and await self._database_answers():
+                raise HandlingFailed(f"not done within {self._timeout:g} s") from None
+            raise
+        except asyncio.CancelledError as error:
+            if is_stray(error):
+                raise HandlingFailed(reason_of(error)) from error
+            raise
+
+    async def _apply(self, events: Sequence[Event[Any]]) -> None:
+        async with self._database.transaction() as connection:
+            fresh = await inbox.remember(connection, self._consumer, events)
+            for event in events:
+                if event.id not in fresh:
+                    metrics.DUPLICATES.labels(self._consumer).inc()
+                    continue
+                fresh.discard(event.id)
+                with trace_context(event.traceparent):
+                    await self._handlers[event.type](connection, event)
+
+    async def wait_for_database(self, pause: Callable[[float], Awaitable[None]]) -> None:
+        """Returns when the database answers; ``pause`` may raise to give up."""
+        if await self._database_answers():
+            return
+        logger.warning("consumer_waits_for_database", queue=self._consumer)
+        seconds = _FIRST_PAUSE
+        while not await self._database_answers():
+            await pause(seconds)
+            seconds = min(seconds * 2, _LONGEST_PAUSE)
+        logger.info("consumer_goes_on", queue=self._consumer)
+
+    async def _database_answers(self) -> bool:
+        try:
+            async with asyncio.timeout(_PROBE_TIMEOUT), self._database.reading() as connection:
+                await connection.execute("SELECT 1")
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            return False
+        return True

@@ -1,0 +1,27 @@
+"""What messaging tells Prometheus. Queue names and known event types are the only labels."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+PUBLISHED = Counter("outbox_published_total", "Events confirmed by the broker.", ["type"])
+UNROUTED = Counter(
+    "outbox_unrouted_total",
+    "Events that no queue took: nobody listens, or a queue is missing.",
+    ["type"],
+)
+BACKLOG = Gauge("outbox_backlog", "Events committed and not yet published.")
+OLDEST = Gauge("outbox_oldest_seconds", "Age of the oldest event that is not yet published.")
+ACTIVE = Gauge("outbox_relay_active", "1 in the process whose relay publishes, 0 in the others.")
+
+HANDLED = Counter(
+    "messages_handled_total", "Messages whose effect is committed.", ["queue", "type"]
+)
+DUPLICATES = Counter("messages_duplicate_total", "Messages that had no second effect.", ["queue"])
+RETRIED = Counter("messages_retried_total", "Failures that wait for a retry.", ["queue", "type"])
+PARKED = Counter("messages_parked_total", "Messages put aside for an operator.", ["queue", "type"])
+LAG = Histogram(
+    "message_lag_seconds",
+    "From the event's transaction to the end of its handling.",
+    ["queue"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600),
+)
+DEPTH = Gauge("queue_depth", "Messages that wait in the service's main queue.", ["queue"])

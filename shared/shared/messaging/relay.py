@@ -1,0 +1,227 @@
+"""The relay: publishes what has been committed to the outbox, in order and at least once.
+
+Of all relays of one database one is active; it holds an advisory lock on the very connection with
+which it reads and marks, so it cannot go on without the lock. A position that is committed late is
+found, because unpublished rows are looked for, not rows behind the last one.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from time import monotonic
+from typing import Any, TypeAlias
+
+import asyncpg
+from aio_pika.abc import AbstractConnection
+
+from shared.database_trouble import is_passing
+from shared.db import OUTBOX_CHANNEL
+from shared.messaging import metrics
+from shared.messaging.broker import HEARTBEAT, TIMEOUT, BrokerUnavailable, Unroutable
+from shared.messaging.publisher import Outgoing, Publisher
+from shared.messaging.stopping import Stop, run_until_cancelled
+from shared.messaging.topology import EXCHANGE, LISTENERS, Listeners, declare_listeners
+from shared.messaging.wire import CONTENT_TYPE, encode
+from shared.observability import logger
+
+_LOCK = "SELECT pg_try_advisory_lock(hashtext('medic.outbox.relay'))"
+_SELECT = """
+    SELECT position, id, type, subject, sequence, occurred_at, traceparent, data::text AS data
+    FROM outbox WHERE published_at IS NULL AND type <> ALL($2::text[])
+    ORDER BY position LIMIT $1
+"""
+_MARK = "UPDATE outbox SET published_at = clock_timestamp() WHERE position = ANY($1::bigint[])"
+_BACKLOG = """
+    SELECT count(*) AS backlog,
+        coalesce(extract(epoch FROM clock_timestamp() - min(occurred_at)), 0)::float AS oldest
+    FROM outbox WHERE published_at IS NULL
+"""
+
+_SERVER_SETTINGS = {
+    "timezone": "UTC",
+    "jit": "off",
+    # Losing a mark in a crash of PostgreSQL costs one more delivery, waiting for each costs speed.
+    "synchronous_commit": "off",
+    # The lock of a relay that hangs, or whose machine is gone, must not hang with it.
+    "idle_session_timeout": "30s",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+}
+
+_BATCH = 200
+_STANDBY_PAUSE = 0.5
+_FAILURE_PAUSE = 0.5
+_UNROUTABLE_PAUSE = 5.0
+_MEASURE_PAUSE = 5.0
+_GRACE = 6.0
+
+_Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+
+class Relay:
+    """``run()`` it in every worker; cancel it to stop it."""
+
+    def __init__(
+        self,
+        *,
+        service: str,
+        database_url: str,
+        amqp_url: str,
+        exchange: str = EXCHANGE,
+        listeners: Listeners = LISTENERS,
+        poll: float = 1.0,
+        timeout: float = TIMEOUT,
+        heartbeat: int = HEARTBEAT,
+    ) -> None:
+        """``database_url`` must lead to PostgreSQL itself, not to a pooler of transactions."""
+        self._service = service
+        self._database_url = database_url
+        self._exchange = exchange
+        self._listeners = listeners
+        self._listened = {each for types in listeners.values() for each in types}
+        self._poll = poll
+        self._publisher = Publisher(
+            amqp_url,
+            name=f"{service} relay",
+            heartbeat=heartbeat,
+            timeout=timeout,
+            prepare=self._declare,
+        )
+        self._stop = Stop()
+        self._wake = asyncio.Event()
+        self._limit = _BATCH
+        self._unroutable: dict[str, float] = {}
+        self._measure_at = 0.0
+
+    async def run(self) -> None:
+        """Publish until cancelled; outages of the database and of the broker are waited out."""
+        await run_until_cancelled(self._work(), self._request_stop, grace=_GRACE)
+
+    def _request_stop(self) -> None:
+        self._stop.request()
+        self._wake.set()
+
+    async def _work(self) -> None:
+        try:
+            while not self._stop.requested:
+                try:
+                    await self._session()
+                except Exception as error:
+                    if not is_passing(error):
+                        raise
+                    logger.warning("relay_lost_database", failure=type(error).__name__)
+                    await self._stop.pause(_FAILURE_PAUSE)
+        finally:
+            await self._publisher.disconnect()
+
+    async def _session(self) -> None:
+        connection = await asyncpg.connect(
+            self._database_url,
+            timeout=5,
+            command_timeout=10,
+            server_settings=_SERVER_SETTINGS | {"application_name": f"{self._service} relay"},
+        )
+        try:
+            while not await connection.fetchval(_LOCK):
+                await self._measure(connection)
+                await self._stop.pause(_STANDBY_PAUSE)
+                if self._stop.requested:
+                    return
+            logger.info("relay_active")
+            metrics.ACTIVE.set(1)
+            await connection.add_listener(OUTBOX_CHANNEL, lambda *_: self._wake.set())
+            await self._lead(connection)
+        finally:
+            metrics.ACTIVE.set(0)
+            # The lock goes with the connection.
+            connection.terminate()
+
+    async def _lead(self, connection: _Connection) -> None:
+        while not self._stop.requested:
+            self._wake.clear()
+            await self._measure(connection)
+            if not await self._publish_batch(connection) and not self._stop.requested:
+                await self._wait_for_work()
+
+    async def _wait_for_work(self) -> None:
+        try:
+            async with asyncio.timeout(self._poll):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    async def _publish_batch(self, connection: _Connection) -> bool:
+        """Publish and mark what waits; returns whether more may be waiting already."""
+        now = monotonic()
+        skipped = [event_type for event_type, until in self._unroutable.items() if until > now]
+        rows = await connection.fetch(_SELECT, self._limit, skipped)
+        if not rows:
+            return False
+        outcomes = await self._publisher.publish_all([self._message(row) for row in rows])
+        done = [
+            row
+            for row, outcome in zip(rows, outcomes, strict=True)
+            if outcome is None or (isinstance(outcome, Unroutable) and self._is_unheard(row))
+        ]
+        if done:
+            await connection.execute(_MARK, [row["position"] for row in done])
+        full = len(rows) == self._limit
+        return await self._learn(rows, outcomes) or full
+
+    def _message(self, row: asyncpg.Record) -> Outgoing:
+        return Outgoing(
+            exchange=self._exchange,
+            routing_key=row["type"],
+            body=encode(row, f"/{self._service}"),
+            message_id=str(row["id"]),
+            type=row["type"],
+            content_type=CONTENT_TYPE,
+        )
+
+    def _is_unheard(self, row: asyncpg.Record) -> bool:
+        """Nobody is known to listen to this type; for a later listener there is the history."""
+        return row["type"] not in self._listened
+
+    async def _learn(self, rows: Sequence[asyncpg.Record], outcomes: Sequence[Any]) -> bool:
+        """Count, slow down for what did not go out; returns whether that is to be tried again."""
+        lost = next((each for each in outcomes if isinstance(each, BrokerUnavailable)), None)
+        missing: set[str] = set()
+        for row, outcome in zip(rows, outcomes, strict=True):
+            event_type = row["type"]
+            if outcome is None:
+                metrics.PUBLISHED.labels(event_type).inc()
+                self._unroutable.pop(event_type, None)
+            elif isinstance(outcome, Unroutable):
+                metrics.UNROUTED.labels(event_type).inc()
+                if not self._is_unheard(row):
+                    missing.add(event_type)
+        if missing:
+            await self._restore_queues(missing)
+        if lost is None:
+            self._limit = _BATCH
+            return False
+        # While the broker is in trouble one message asks whether it is over.
+        self._limit = 1
+        logger.warning("relay_lost_broker", failure=str(lost))
+        await self._stop.pause(_FAILURE_PAUSE)
+        return True
+
+    async def _restore_queues(self, missing: set[str]) -> None:
+        """A listener's queue is gone: make it again, and let other types pass if that fails."""
+        logger.error("queue_missing", types=sorted(missing))
+        for event_type in missing:
+            known = event_type in self._unroutable
+            self._unroutable[event_type] = monotonic() + (_UNROUTABLE_PAUSE if known else 0.0)
+        # Opening the next connection declares everything anew.
+        await self._publisher.disconnect()
+
+    async def _declare(self, connection: AbstractConnection) -> None:
+        await declare_listeners(connection, self._exchange, self._listeners)
+
+    async def _measure(self, connection: _Connection) -> None:
+        if monotonic() >= self._measure_at:
+            self._measure_at = monotonic() + _MEASURE_PAUSE
+            row = await connection.fetchrow(_BACKLOG)
+            if row is not None:
+                metrics.BACKLOG.set(row["backlog"])
+                metrics.OLDEST.set(row["oldest"])

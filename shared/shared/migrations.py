@@ -1,0 +1,143 @@
+"""What every service's migrations share: how they run, and the DDL of the shared tables.
+
+The ``…_v1`` functions are history: a released one is never edited, a change is a ``…_v2``.
+"""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+from alembic import command, context
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, MetaData, pool, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+SHARED_TABLES = frozenset({"outbox", "inbox", "idempotency_keys", "alembic_version"})
+
+
+def run_migrations(metadata: MetaData) -> None:
+    """The whole of a service's ``env.py``: upgrade the database behind MIGRATION_DATABASE_URL."""
+    config = context.config
+    url = config.attributes.get("url") or os.environ["MIGRATION_DATABASE_URL"]
+    asyncio.run(_run(url, metadata))
+
+
+async def _run(url: str, metadata: MetaData) -> None:
+    engine = create_async_engine(
+        url.replace("postgresql://", "postgresql+asyncpg://", 1), poolclass=pool.NullPool
+    )
+    async with engine.connect() as connection:
+        await connection.run_sync(_migrate, metadata)
+    await engine.dispose()
+
+
+def _migrate(connection: Connection, metadata: MetaData) -> None:
+    # A migration that cannot get its lock soon gives way to the running service.
+    connection.execute(text("SET lock_timeout = '5s'"))
+    connection.commit()
+    context.configure(
+        connection=connection, target_metadata=metadata, transaction_per_migration=True
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def upgrade(service_folder: Path, url: str, revision: str = "head") -> None:
+    """Migrate the database at ``url`` (a role that owns it) to ``revision``."""
+    config = Config(service_folder / "alembic.ini")
+    config.attributes["url"] = url
+    command.upgrade(config, revision)
+
+
+def differences(metadata: MetaData, connection: Connection) -> list[Any]:
+    """What the migrated database lacks or has too much, compared with the models."""
+    options = {"include_object": _is_own, "compare_type": True, "compare_server_default": False}
+    found: list[Any] = compare_metadata(
+        MigrationContext.configure(connection, opts=options), metadata
+    )
+    return found
+
+
+def _is_own(_object: Any, name: str | None, kind: str, _reflected: bool, _other: Any) -> bool:
+    return not (kind == "table" and name in SHARED_TABLES)
+
+
+OUTBOX_V1 = """
+CREATE TABLE outbox (
+    position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id uuid NOT NULL CONSTRAINT outbox_id_key UNIQUE,
+    type text NOT NULL,
+    subject text NOT NULL,
+    sequence bigint NOT NULL,
+    occurred_at timestamptz NOT NULL DEFAULT now(),
+    traceparent text,
+    data jsonb NOT NULL,
+    published_at timestamptz
+);
+CREATE INDEX outbox_unpublished_idx ON outbox (position) WHERE published_at IS NULL;
+CREATE INDEX outbox_subject_idx ON outbox (subject, position);
+"""
+
+INBOX_V1 = """
+CREATE TABLE inbox (
+    consumer text NOT NULL,
+    event_id uuid NOT NULL,
+    source text NOT NULL,
+    received_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT inbox_pkey PRIMARY KEY (consumer, event_id)
+);
+CREATE INDEX inbox_received_at_idx ON inbox (received_at);
+"""
+
+IDEMPOTENCY_V1 = """
+CREATE TABLE idempotency_keys (
+    caller uuid NOT NULL,
+    operation text NOT NULL,
+    key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    status integer NOT NULL,
+    headers jsonb NOT NULL,
+    body bytea NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT idempotency_keys_pkey PRIMARY KEY (caller, operation, key)
+);
+CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys (created_at);
+"""
+
+
+def execute_script(op: Any, script: str) -> None:
+    """Run several statements one by one; asyncpg prepares each, so it takes no list of them."""
+    for statement in script.split(";\n"):
+        if statement.strip():
+            op.execute(statement)
+
+
+def messaging_v1(op: Any) -> None:
+    """The transactional outbox, and the consumers' memory of what they have seen."""
+    execute_script(op, OUTBOX_V1)
+    execute_script(op, INBOX_V1)
+
+
+def idempotency_v1(op: Any) -> None:
+    """The stored first answers of requests that carried an Idempotency-Key."""
+    execute_script(op, IDEMPOTENCY_V1)
+
+
+def append_only_v1(op: Any, table: str) -> None:
+    """Refuse UPDATE, DELETE and TRUNCATE of ``table`` to everybody who does not own it."""
+    op.execute(
+        """
+        CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            RAISE EXCEPTION '% is append-only', TG_TABLE_NAME
+                USING ERRCODE = 'insufficient_privilege';
+        END $$
+        """
+    )
+    op.execute(
+        f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+        "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+    )
