@@ -1,0 +1,18 @@
+"""The bookings API. Wiring only: ``uvicorn --factory bookings.app:make_app``."""
+
+from fastapi import FastAPI
+
+from bookings.routes import appointments, holds, patients
+from shared.app import create_app
+from shared.settings import ServiceSettings
+
+
+def make_app(settings: ServiceSettings | None = None) -> FastAPI:
+    """The app for ``settings``, which come from the environment when not given."""
+    return create_app(
+        settings or ServiceSettings(),
+        service="bookings",
+        title="Bookings",
+        description="Holds, confirms and cancels appointments; its word is final.",
+        routers=[appointments.router, patients.router, holds.router],
+    )

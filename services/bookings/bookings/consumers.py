@@ -1,0 +1,142 @@
+"""What bookings learns from the other services."""
+
+from bookings.use_cases.end_hold import release_hold
+from shared.db import Connection
+from shared.events.envelope import Event, json_ready
+from shared.events.provider import (
+    AppointmentTypeDeleted,
+    AppointmentTypeUpdated,
+    ProviderDeleted,
+    ProviderUpdated,
+    ResourceDeleted,
+    ResourceUpdated,
+)
+from shared.events.reservation import ReservationReleased
+from shared.messaging import Handlers
+
+# An older snapshot never overwrites a newer one, in whatever order they arrive.
+
+
+async def save_provider(db: Connection, event: Event[ProviderUpdated]) -> None:
+    provider = event.data
+    await db.execute(
+        """
+        INSERT INTO providers (id, version, is_active, data) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (id) DO UPDATE
+        SET version = excluded.version, is_active = excluded.is_active, data = excluded.data
+        WHERE providers.version < excluded.version
+        """,
+        provider.id,
+        provider.version,
+        provider.is_active,
+        json_ready(provider),
+    )
+
+
+async def save_appointment_type(db: Connection, event: Event[AppointmentTypeUpdated]) -> None:
+    service = event.data
+    await db.execute(
+        """
+        INSERT INTO appointment_types (id, version, is_active, provider_id, duration_minutes,
+            buffer_before_minutes, buffer_after_minutes, data)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        ON CONFLICT (id) DO UPDATE
+        SET version = excluded.version, is_active = excluded.is_active,
+            duration_minutes = excluded.duration_minutes,
+            buffer_before_minutes = excluded.buffer_before_minutes,
+            buffer_after_minutes = excluded.buffer_after_minutes, data = excluded.data
+        WHERE appointment_types.version < excluded.version
+        """,
+        service.id,
+        service.version,
+        service.is_active,
+        service.provider_id,
+        service.duration_minutes,
+        service.buffer_before_minutes,
+        service.buffer_after_minutes,
+        json_ready(service),
+    )
+
+
+async def save_resource(db: Connection, event: Event[ResourceUpdated]) -> None:
+    resource = event.data
+    await db.execute(
+        """
+        INSERT INTO resources
+            (id, version, is_active, provider_id, kind, label, location_id, room_id)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        ON CONFLICT (id) DO UPDATE
+        SET version = excluded.version, is_active = excluded.is_active, label = excluded.label,
+            location_id = excluded.location_id, room_id = excluded.room_id
+        WHERE resources.version < excluded.version
+        """,
+        resource.id,
+        resource.version,
+        resource.is_active,
+        resource.provider_id,
+        resource.kind,
+        resource.label,
+        resource.location_id,
+        resource.room_id,
+    )
+
+
+# A deletion leaves a tombstone, so that a late snapshot from before it changes nothing.
+
+
+async def retire_provider(db: Connection, event: Event[ProviderDeleted]) -> None:
+    await db.execute(
+        """
+        INSERT INTO providers (id, version, is_active, data) VALUES ($1, $2, false, '{}')
+        ON CONFLICT (id) DO UPDATE SET version = excluded.version, is_active = false
+        WHERE providers.version < excluded.version
+        """,
+        event.data.id,
+        event.data.version,
+    )
+
+
+async def retire_appointment_type(db: Connection, event: Event[AppointmentTypeDeleted]) -> None:
+    await db.execute(
+        """
+        INSERT INTO appointment_types (id, version, is_active, provider_id, duration_minutes,
+            buffer_before_minutes, buffer_after_minutes, data)
+        VALUES ($1, $2, false, $3, 0, 0, 0, '{}')
+        ON CONFLICT (id) DO UPDATE SET version = excluded.version, is_active = false
+        WHERE appointment_types.version < excluded.version
+        """,
+        event.data.id,
+        event.data.version,
+        event.data.provider_id,
+    )
+
+
+async def retire_resource(db: Connection, event: Event[ResourceDeleted]) -> None:
+    await db.execute(
+        """
+        INSERT INTO resources (id, version, is_active, provider_id, kind, label)
+        VALUES ($1, $2, false, $3, $4, '')
+        ON CONFLICT (id) DO UPDATE SET version = excluded.version, is_active = false
+        WHERE resources.version < excluded.version
+        """,
+        event.data.id,
+        event.data.version,
+        event.data.provider_id,
+        event.data.kind,
+    )
+
+
+async def let_go(db: Connection, event: Event[ReservationReleased]) -> None:
+    token_hash = bytes.fromhex(event.data.token_hash)
+    await release_hold(db, event.data.appointment_id, token_hash=token_hash)
+
+
+HANDLERS: Handlers = {
+    ProviderUpdated: save_provider,
+    ProviderDeleted: retire_provider,
+    AppointmentTypeUpdated: save_appointment_type,
+    AppointmentTypeDeleted: retire_appointment_type,
+    ResourceUpdated: save_resource,
+    ResourceDeleted: retire_resource,
+    ReservationReleased: let_go,
+}

@@ -1,0 +1,260 @@
+"""Bodies and answers of the bookings API."""
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+from uuid import UUID
+
+import asyncpg
+from pydantic import Field
+
+from bookings.domain import policy
+from bookings.domain.appointment import Actor, Appointment
+from bookings.domain.options import allowed_actions
+from shared.fields import (
+    Answer,
+    Body,
+    Cursor,
+    Email,
+    Id,
+    Instant,
+    Language,
+    Limit,
+    Name,
+    Note,
+    Phone,
+    Query,
+    Text,
+    ZoneId,
+)
+from shared.idempotency import KeyedBody
+
+TokenText = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{32}$", min_length=32, max_length=32)]
+
+
+class HoldIn(Body):
+    """What reservations asks bookings to hold; availability has vouched for the timeslot."""
+
+    user_id: Id
+    provider_id: Id
+    service_id: Id
+    timeslot_id: Annotated[str, Text(100)]
+    start: Instant
+    mode: Literal["in_person", "video", "phone"]
+    location_id: Id | None
+    room_id: Id | None
+    token_hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$", max_length=64)]
+
+
+class HoldOut(Answer):
+    appointment_id: UUID
+    expires_at: Instant
+    server_time: Instant
+
+
+class Participant(Body):
+    """Somebody who comes along: a parent, an interpreter."""
+
+    name: Name
+    email: Email | None = None
+    phone: Phone | None = None
+    relation: Annotated[str, Text(50)] | None = None
+
+
+class ConfirmIn(KeyedBody):
+    reservation_token: TokenText
+    reason: Annotated[str, Text(500)] | None = None
+    notes: Note | None = None
+    participants: Annotated[list[Participant], Field(max_length=10)] = Field(default_factory=list)
+
+
+class CancelIn(KeyedBody):
+    reason: Annotated[str, Text(500)] | None = None
+
+
+class CancellationPolicyOut(Answer):
+    """Cancelling is free until ``refundableUntil`` and costs ``feeCents`` afterwards."""
+
+    refundable_until: Instant
+    fee_cents: int
+
+
+class CancellationOut(Answer):
+    at: Instant
+    cause: str
+    by_type: str
+    by_id: UUID | None
+    reason: str | None
+    fee_cents: int
+
+
+class ParticipantOut(Answer):
+    name: str
+    email: str | None = None
+    phone: str | None = None
+    relation: str | None = None
+
+
+class AuditOut(Answer):
+    """One entry of the audit trail; ``sequence`` counts without gaps from 1."""
+
+    id: UUID
+    appointment_id: UUID
+    sequence: int
+    action: str
+    actor_type: str
+    actor_id: UUID | None
+    occurred_at: Instant
+    metadata: dict[str, object]
+
+    @classmethod
+    def of(cls, row: asyncpg.Record) -> Self:
+        return cls(**dict(row))
+
+
+class AppointmentOut(Answer):
+    id: UUID
+    user_id: UUID
+    provider_id: UUID
+    provider_name: str
+    service_id: UUID
+    service_title: str
+    timeslot_id: str
+    start: Instant
+    end: Instant
+    status: Literal["held", "pending", "confirmed", "completed", "cancelled", "no_show"]
+    mode: Literal["in_person", "video", "phone"]
+    location_id: UUID | None
+    location_name: str | None
+    location_address: str | None
+    room_id: UUID | None
+    price_cents: int
+    currency: str
+    reason: str | None
+    notes: str | None
+    source: str
+    hold_expires_at: Instant | None
+    pending_expires_at: Instant | None
+    patient_timezone: str
+    provider_timezone: str
+    cancellation_policy: CancellationPolicyOut
+    cancellation: CancellationOut | None
+    rescheduled_from: UUID | None
+    rescheduled_to: UUID | None
+    reschedule_count: int
+    allowed_actions: list[str]
+    participants: list[ParticipantOut]
+    version: int
+    created_at: Instant
+    updated_at: Instant
+    server_time: Instant
+    audit: list[AuditOut] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        appointment: Appointment,
+        *,
+        by: Actor,
+        now: datetime,
+        audit: list[AuditOut] | None = None,
+    ) -> Self:
+        """The appointment as ``by`` may see it at ``now``."""
+        terms = appointment.terms
+        cancelled = appointment.cancellation
+        return cls(
+            id=appointment.id,
+            user_id=appointment.patient_id,
+            provider_id=appointment.provider_id,
+            provider_name=terms.provider_name,
+            service_id=appointment.service_id,
+            service_title=terms.service_title,
+            timeslot_id=appointment.timeslot_id,
+            start=appointment.start,
+            end=appointment.end,
+            status=appointment.status.value,
+            mode=appointment.mode,
+            location_id=appointment.location_id,
+            location_name=terms.location_name,
+            location_address=terms.location_address,
+            room_id=appointment.room_id,
+            price_cents=terms.price_cents,
+            currency=terms.currency,
+            reason=appointment.reason,
+            notes=appointment.notes,
+            source=appointment.source,
+            hold_expires_at=appointment.hold_expires_at,
+            pending_expires_at=appointment.pending_expires_at,
+            patient_timezone=appointment.patient_timezone,
+            provider_timezone=appointment.provider_timezone,
+            cancellation_policy=CancellationPolicyOut.model_validate(
+                policy.cancellation_policy(appointment)
+            ),
+            cancellation=cancelled
+            and CancellationOut(
+                at=cancelled.at,
+                cause=cancelled.cause,
+                by_type=cancelled.by.type.value,
+                by_id=cancelled.by.id,
+                reason=cancelled.reason,
+                fee_cents=cancelled.fee_cents,
+            ),
+            rescheduled_from=appointment.rescheduled_from,
+            rescheduled_to=appointment.rescheduled_to,
+            reschedule_count=appointment.reschedule_count,
+            allowed_actions=allowed_actions(appointment, by=by, now=now),
+            participants=[ParticipantOut(**person) for person in appointment.participants],
+            version=appointment.version,
+            created_at=appointment.created_at,
+            updated_at=appointment.updated_at,
+            server_time=now,
+            audit=audit,
+        )
+
+
+class RefundOut(Answer):
+    refundable: bool
+    fee_cents: int
+    refund_cents: int
+    currency: str
+
+
+class CancelledOut(Answer):
+    appointment: AppointmentOut
+    refund: RefundOut
+
+
+class ListQuery(Query):
+    filter: Literal["upcoming", "history"] = "upcoming"
+    limit: Limit = 20
+    cursor: Cursor | None = None
+
+
+class AppointmentsOut(Answer):
+    items: list[AppointmentOut]
+    next_cursor: str | None
+
+
+class AuditTrailOut(Answer):
+    items: list[AuditOut]
+
+
+class PatientIn(Body):
+    """Only the fields that are given change; null empties one that may be empty."""
+
+    name: Name | None = None
+    email: Email | None = None
+    phone: Phone | None = None
+    language: Language = "en"
+    timezone: ZoneId = "UTC"
+
+
+class PatientOut(Answer):
+    id: UUID
+    name: str | None
+    email: str | None
+    phone: str | None
+    language: str
+    timezone: str
+    version: int
+    created_at: Instant
+    updated_at: Instant
