@@ -1,0 +1,102 @@
+"""Whether a wanted timeslot is offered, and what is instead. Pure: the situation goes in."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from availability.domain.explanations import Reason
+from availability.domain.intervals import Interval
+from availability.domain.timeslot_id import NamedTimeslot, id_suffix
+from availability.domain.timeslots import Standing
+from availability.set_up import OfferedPlace
+from availability.situation import Situation
+from availability.timeslots_json import one
+
+MOST_ALTERNATIVES = 5
+DAYS_LOOKED_AT = 7
+_NEAR = 60
+_DAY = 24 * 60
+
+
+class Verdict(NamedTuple):
+    """Offered exactly when there is no reason against it; the timeslots are ready for JSON."""
+
+    reason: Reason | None
+    timeslot: dict[str, Any] | None
+    alternatives: list[dict[str, Any]]
+
+
+class _Found(NamedTuple):
+    start: int
+    at: OfferedPlace
+    standing: Standing
+
+
+def check(situation: Situation, wanted: NamedTimeslot) -> Verdict:
+    """The rules as they are now; what the asking user holds already is offered to them."""
+    at = situation.set_up.place(wanted.location_id, wanted.mode)
+    reason, standing = _judge(situation, at, wanted.start)
+    offer = situation.set_up.offer
+    return Verdict(
+        reason,
+        one(at, wanted.start, offer, standing) if at and standing and not reason else None,
+        [
+            one(each.at, each.start, offer, each.standing)
+            for each in _nearest(situation, at, wanted)
+        ],
+    )
+
+
+def _judge(
+    situation: Situation, at: OfferedPlace | None, start: int
+) -> tuple[Reason | None, Standing | None]:
+    earliest, after = situation.bookable
+    if at is None:
+        return Reason.OUTSIDE_RULES, None
+    if start < earliest:
+        return Reason.MIN_NOTICE, None
+    if start >= after:
+        return Reason.MAX_FUTURE, None
+    own = situation.own_holds.get(at.id_prefix + id_suffix(start))
+    runs = situation.timeslots(at, (start, start + 1), without=own.appointment_id if own else None)
+    if not runs:
+        return _why_never(situation, at, start), None
+    standing = runs[0][1]
+    return (None if standing.capacity_left else Reason.CLAIMED), standing
+
+
+def _why_never(situation: Situation, at: OfferedPlace, start: int) -> Reason:
+    """The first thing other than claims that stands in the way."""
+    obstacles = situation.explain(at, start)
+    return obstacles[0].reason if obstacles else Reason.NO_RESOURCE
+
+
+def _nearest(situation: Situation, at: OfferedPlace | None, wanted: NamedTimeslot) -> list[_Found]:
+    """Within the hour around the wanted start those nearest to it, then the days that follow."""
+    start = wanted.start
+    around = [
+        each
+        for each in _available(situation, start - _NEAR, start + _NEAR + 1)
+        if (each.at, each.start) != (at, start)
+    ]
+    around.sort(key=lambda each: (abs(each.start - start), each.start, each.at is not at))
+    found = around[:MOST_ALTERNATIVES]
+    first, last = start + _NEAR + 1, start + DAYS_LOOKED_AT * _DAY
+    for after in (start + _DAY, last):
+        if len(found) == MOST_ALTERNATIVES:
+            break
+        later = sorted(
+            _available(situation, first, after), key=lambda each: (each.start, each.at is not at)
+        )
+        found += later[: MOST_ALTERNATIVES - len(found)]
+        first = after
+    return found
+
+
+def _available(situation: Situation, first: int, after: int) -> Iterator[_Found]:
+    earliest, latest = situation.bookable
+    starts: Interval = (max(first, earliest), min(after, latest))
+    for at in situation.set_up.places:
+        for run, standing in situation.timeslots(at, starts):
+            if standing.capacity_left:
+                for start in run:
+                    yield _Found(start, at, standing)

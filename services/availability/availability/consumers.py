@@ -1,0 +1,101 @@
+"""What availability learns from bookings: who has claimed what, and until when."""
+
+from shared.db import Connection
+from shared.events.booking import (
+    AppointmentEvent,
+    BookingCancelled,
+    BookingCompleted,
+    BookingConfirmed,
+    BookingHeld,
+    BookingNoShow,
+    BookingRequested,
+    BookingRescheduled,
+)
+from shared.events.envelope import Event
+from shared.messaging import Handlers
+
+# Consumers take turns. A batch is about several providers, in any order, and each change moves its
+# provider's version: without turns two copies of the worker would wait for each other.
+# What is deleted below must be what is there after the wait, so it is a statement of its own.
+_SAVE = """
+INSERT INTO appointments (id, version, status, provider_id, user_id, service_id, timeslot_id, mode,
+    location_id, room_id, starts_at, ends_at, hold_expires_at)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13
+FROM (SELECT pg_advisory_xact_lock(hashtext('availability.claims'))) AS turn
+ON CONFLICT (id) DO UPDATE
+SET version = excluded.version, status = excluded.status, location_id = excluded.location_id,
+    room_id = excluded.room_id, starts_at = excluded.starts_at, ends_at = excluded.ends_at,
+    hold_expires_at = excluded.hold_expires_at
+WHERE appointments.version < excluded.version
+RETURNING true
+"""
+_CLAIM = """
+WITH gone AS (
+    DELETE FROM claims WHERE appointment_id = $1 AND resource_id <> ALL ($4::uuid[])
+    RETURNING starts_at, ends_at
+), there AS (
+    INSERT INTO claims
+        (appointment_id, provider_id, hold_expires_at, resource_id, kind, starts_at, ends_at)
+    SELECT $1, $2, $3, claim.*
+    FROM unnest($4::uuid[], $5::text[], $6::timestamptz[], $7::timestamptz[]) AS claim
+    ON CONFLICT (appointment_id, resource_id) DO UPDATE
+    SET hold_expires_at = excluded.hold_expires_at,
+        starts_at = excluded.starts_at, ends_at = excluded.ends_at
+    RETURNING starts_at, ends_at
+), noted AS (
+    INSERT INTO schedule_changes (provider_id, starts_at, ends_at)
+    SELECT $2, min(starts_at), max(ends_at)
+    FROM (SELECT * FROM gone UNION ALL SELECT * FROM there) AS changed
+    HAVING count(*) > 0
+)
+UPDATE schedule_versions SET version = version + 1 WHERE provider_id = $2
+"""
+
+
+async def follow_appointment(db: Connection, event: Event[AppointmentEvent]) -> None:
+    """The appointment's claims as of its newest version; an ended one has none."""
+    appointment = event.data
+    hold_expires_at = appointment.hold_expires_at if appointment.status == "held" else None
+    is_news = await db.fetchval(
+        _SAVE,
+        appointment.id,
+        appointment.version,
+        appointment.status,
+        appointment.provider_id,
+        appointment.user_id,
+        appointment.service_id,
+        appointment.timeslot_id,
+        appointment.mode,
+        appointment.location_id,
+        appointment.room_id,
+        appointment.start,
+        appointment.end,
+        hold_expires_at,
+    )
+    if not is_news:
+        return
+    claims = appointment.claims
+    await db.execute(
+        _CLAIM,
+        appointment.id,
+        appointment.provider_id,
+        hold_expires_at,
+        [claim.resource_id for claim in claims],
+        [claim.kind for claim in claims],
+        [claim.start for claim in claims],
+        [claim.end for claim in claims],
+    )
+
+
+HANDLERS: Handlers = dict.fromkeys(
+    (
+        BookingHeld,
+        BookingRequested,
+        BookingConfirmed,
+        BookingRescheduled,
+        BookingCancelled,
+        BookingCompleted,
+        BookingNoShow,
+    ),
+    follow_appointment,
+)

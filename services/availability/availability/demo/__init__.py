@@ -1,0 +1,1 @@
+"""The believable clinic of the demonstration: four providers in four time zones."""

@@ -1,0 +1,1 @@
+"""The arithmetic of free time: pure functions over whole UTC minutes."""

@@ -1,0 +1,37 @@
+"""The tables of the availability database: what providers set up, and what is known of bookings."""
+
+from availability.models.metadata import Base
+from availability.models.providers import (
+    AppointmentType,
+    Location,
+    Provider,
+    Resource,
+    Room,
+    appointment_type_locations,
+)
+from availability.models.read_models import appointments, claims, external_busy_times
+from availability.models.schedules import (
+    AvailabilityException,
+    ScheduleRule,
+    schedule_changes,
+    schedule_rule_breaks,
+    schedule_versions,
+)
+
+__all__ = [
+    "AppointmentType",
+    "AvailabilityException",
+    "Base",
+    "Location",
+    "Provider",
+    "Resource",
+    "Room",
+    "ScheduleRule",
+    "appointment_type_locations",
+    "appointments",
+    "claims",
+    "external_busy_times",
+    "schedule_changes",
+    "schedule_rule_breaks",
+    "schedule_versions",
+]

@@ -1,0 +1,138 @@
+"""When a provider works, week by week."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from itertools import pairwise
+from uuid import UUID
+
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from availability import changes
+from availability.domain.resources import Mode
+from availability.models import ScheduleRule, schedule_rule_breaks
+from availability.ownership import check_scope, locked_provider, own
+from shared.errors import FieldError, Invalid
+from shared.ids import new_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewBreak:
+    start_minute: int
+    end_minute: int
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRule:
+    """A window of an ISO weekday in minutes of its local day; 1440 is the midnight at its end.
+
+    What the scope leaves open, the rule is about all of.
+    """
+
+    id: UUID = field(default_factory=new_id)
+    timezone: str
+    weekday: int
+    start_minute: int
+    end_minute: int
+    slot_interval_minutes: int = 15
+    scope_appointment_type_id: UUID | None = None
+    scope_location_id: UUID | None = None
+    scope_room_id: UUID | None = None
+    scope_mode: Mode | None = None
+    priority: int = 0
+    effective_from: date | None = None
+    effective_to: date | None = None
+    breaks: Sequence[NewBreak] = ()
+
+
+async def add_rules(
+    db: AsyncSession, provider_id: UUID, rules: Sequence[NewRule]
+) -> list[ScheduleRule]:
+    """All of them or none; raises Invalid with every fault, by the place in `rules`."""
+    await locked_provider(db, provider_id)
+    _check(rules)
+    for rule in rules:
+        await check_scope(db, provider_id, asdict(rule))
+    added = [
+        ScheduleRule(
+            id=rule.id,
+            provider_id=provider_id,
+            timezone=rule.timezone,
+            weekday=rule.weekday,
+            start_minute=rule.start_minute,
+            end_minute=rule.end_minute,
+            slot_interval_minutes=rule.slot_interval_minutes,
+            scope_appointment_type_id=rule.scope_appointment_type_id,
+            scope_location_id=rule.scope_location_id,
+            scope_room_id=rule.scope_room_id,
+            scope_mode=rule.scope_mode and rule.scope_mode.value,
+            priority=rule.priority,
+            effective_from=rule.effective_from,
+            effective_to=rule.effective_to,
+            is_active=True,
+        )
+        for rule in rules
+    ]
+    db.add_all(added)
+    await db.flush()
+    breaks = [
+        {
+            "id": new_id(),
+            "schedule_rule_id": rule.id,
+            "start_minute": each.start_minute,
+            "end_minute": each.end_minute,
+            "label": each.label,
+        }
+        for rule in rules
+        for each in rule.breaks
+    ]
+    if breaks:
+        await db.execute(insert(schedule_rule_breaks), breaks)
+    if added:
+        await changes.note_set_up(db, provider_id)
+    return added
+
+
+async def remove_rules(db: AsyncSession, provider_id: UUID, rule_ids: Sequence[UUID]) -> None:
+    await locked_provider(db, provider_id)
+    for rule_id in rule_ids:
+        await db.delete(await own(db, ScheduleRule, provider_id, rule_id))
+    await db.flush()
+    if rule_ids:
+        await changes.note_set_up(db, provider_id)
+
+
+def _check(rules: Sequence[NewRule]) -> None:
+    faults: list[FieldError] = []
+    for number, rule in enumerate(rules):
+        if rule.end_minute <= rule.start_minute:
+            faults.append(
+                FieldError(
+                    f"{number}.endMinute", "END_BEFORE_START", "End time must be after start time."
+                )
+            )
+        for place, each in enumerate(rule.breaks):
+            path = f"{number}.breaks.{place}"
+            if each.end_minute <= each.start_minute:
+                faults.append(
+                    FieldError(
+                        f"{path}.endMinute",
+                        "END_BEFORE_START",
+                        "A break must end after it starts.",
+                    )
+                )
+            elif each.start_minute < rule.start_minute or rule.end_minute < each.end_minute:
+                faults.append(
+                    FieldError(
+                        path, "BREAK_OUTSIDE_WINDOW", "A break must be inside the work window."
+                    )
+                )
+        in_order = sorted(rule.breaks, key=lambda each: each.start_minute)
+        if any(after.start_minute < before.end_minute for before, after in pairwise(in_order)):
+            faults.append(
+                FieldError(f"{number}.breaks", "BREAKS_OVERLAP", "Breaks must not overlap.")
+            )
+    if faults:
+        raise Invalid(errors=faults)
