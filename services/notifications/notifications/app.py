@@ -1,0 +1,18 @@
+"""The notifications API. Wiring only: ``uvicorn --factory notifications.app:make_app``."""
+
+from fastapi import FastAPI
+
+from notifications import routes
+from notifications.settings import NotificationsSettings
+from shared.app import create_app
+
+
+def make_app(settings: NotificationsSettings | None = None) -> FastAPI:
+    """The app for ``settings``, which come from the environment when not given."""
+    return create_app(
+        settings or NotificationsSettings(),
+        service="notifications",
+        title="Notifications",
+        description="Tells patients and providers what happens to their appointments.",
+        routers=[routes.router],
+    )

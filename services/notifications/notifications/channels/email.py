@@ -1,0 +1,129 @@
+"""E-mail over SMTP."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from email.headerregistry import Address
+from functools import partial
+
+from aiosmtplib import (
+    SMTP,
+    SMTPDataError,
+    SMTPException,
+    SMTPRecipientRefused,
+    SMTPResponseException,
+)
+
+from notifications.channels import Message, Send, Unsendable
+from notifications.channels.mime import UnusableAddress, mail_address, mime_mail
+from notifications.channels.smtp import SmtpLines, SmtpServer
+from notifications.domain.job import Contact, DeliveryStatus, Job, Outcome
+from notifications.domain.news import ChannelName
+from notifications.domain.plain_text import one_line
+from notifications.letters import LetterWriter
+
+_ANSWER_TIMEOUT = 30.0
+_SEND_LIMIT = 60.0
+_LONGEST_RESPONSE = 200
+_NEEDS_UTF8 = ("SMTPUTF8", "BODY=8BITMIME")
+
+
+class EmailChannel:
+    """Hands each mail to one SMTP server, whose word counts as delivery."""
+
+    def __init__(
+        self,
+        server: SmtpServer,
+        *,
+        sender: Address,
+        writer: LetterWriter,
+        answer_timeout: float = _ANSWER_TIMEOUT,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._sender = sender
+        self._writer = writer
+        self._lines = SmtpLines(server, own_name=sender.domain, timeout=answer_timeout, tls=tls)
+
+    @property
+    def name(self) -> str:
+        return ChannelName.EMAIL.value
+
+    def address_of(self, contact: Contact) -> str | None:
+        return contact.email
+
+    def compose(self, job: Job, address: str) -> Message:
+        """The same job makes the same ``Message-ID`` again."""
+        try:
+            recipient = mail_address(address, name=job.recipient.name if job.recipient else None)
+        except UnusableAddress as error:
+            raise Unsendable(str(error)) from None
+        message_id = f"<{job.id}@{self._sender.domain}>"
+        content = mime_mail(
+            self._writer.letter(job),
+            sender=self._sender,
+            recipient=recipient,
+            message_id=message_id,
+        )
+        return Message(message_id, recipient.addr_spec, content)
+
+    @asynccontextmanager
+    async def line(self) -> AsyncIterator[Send]:
+        async with self._lines.line() as smtp:
+            yield partial(self._send, smtp)
+
+    async def close(self) -> None:
+        await self._lines.close()
+
+    async def _send(self, smtp: SMTP, message: Message) -> Outcome:
+        outcome = await self._transfer(smtp, message)
+        if outcome.status is not DeliveryStatus.SENT:
+            await _start_over(smtp)
+        return Outcome(outcome.status, _without(message.address, outcome.response))
+
+    async def _transfer(self, smtp: SMTP, message: Message) -> Outcome:
+        international = not message.address.isascii()
+        if international and not smtp.supports_extension("SMTPUTF8"):
+            return Outcome(DeliveryStatus.REFUSED, "the server takes no international addresses")
+        options = _NEEDS_UTF8 if international else ()
+        content_has_left = False
+        try:
+            async with asyncio.timeout(_SEND_LIMIT):
+                await smtp.mail(self._sender.addr_spec, options=options)
+                await smtp.rcpt(message.address, encoding="utf-8")
+                content_has_left = True
+                response = await smtp.data(message.content)
+        except (SMTPRecipientRefused, SMTPDataError) as error:
+            # Of the other steps a refusal speaks of us, not of this message: mended, it can go.
+            final = 500 <= error.code < 600
+            status = DeliveryStatus.REFUSED if final else DeliveryStatus.DEFERRED
+            return Outcome(status, f"{error.code} {error.message}")
+        except (SMTPException, OSError, TimeoutError) as error:
+            smtp.close()
+            # The server may have taken it before the line broke.
+            status = DeliveryStatus.UNKNOWN if content_has_left else DeliveryStatus.DEFERRED
+            return Outcome(status, _words_of(error))
+        return Outcome(DeliveryStatus.SENT, f"{response.code} {response.message}")
+
+
+async def _start_over(smtp: SMTP) -> None:
+    """Leave a line that the next message can use, or none."""
+    try:
+        if smtp.is_connected:
+            await smtp.rset(timeout=2)
+    except (SMTPException, OSError, TimeoutError):
+        smtp.close()
+
+
+def _words_of(error: Exception) -> str:
+    if isinstance(error, SMTPResponseException):
+        return f"{error.code} {error.message}"
+    return type(error).__name__
+
+
+def _without(address: str, response: str) -> str:
+    """Servers like to repeat the address, and the record of deliveries holds none."""
+    line = one_line(response, _LONGEST_RESPONSE * 2)
+    for part in (address, address.rpartition("@")[0]):
+        line = line.replace(part, "…")
+    return one_line(line, _LONGEST_RESPONSE)

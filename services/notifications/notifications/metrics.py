@@ -1,0 +1,21 @@
+"""What notifications tells Prometheus."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+DELIVERIES = Counter(
+    "notification_deliveries_total",
+    "Attempts by how they ended: sent, deferred, refused or unknown.",
+    ["channel", "kind", "status"],
+)
+LATE = Histogram(
+    "notification_late_seconds",
+    "From when a job was due until a sender took it.",
+    ["channel"],
+    buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600),
+)
+CHANNEL_ON = Gauge(
+    "notification_channel_on", "1 when the channel has its settings, 0 when it is off.", ["channel"]
+)
+CHANNEL_DOWN = Counter(
+    "notification_channel_down_total", "How often a channel did not answer.", ["channel"]
+)

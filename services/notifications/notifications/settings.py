@@ -1,0 +1,62 @@
+"""The variables that only notifications reads."""
+
+from email.headerregistry import Address
+from email.utils import parseaddr
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
+
+from notifications.channels.mime import mail_address
+from notifications.channels.smtp import SmtpServer
+from notifications.domain.plain_text import one_line
+from shared.settings import ServiceSettings
+
+
+class NotificationsSettings(ServiceSettings):
+    smtp_url: str | None = Field(default=None, repr=False)
+    """``smtp://``, ``smtp+starttls://`` or ``smtps://``; without it no e-mail is sent."""
+    mail_from: str | None = None
+    """``Clinic <appointments@clinic.example>``; needed with SMTP_URL."""
+    most_at_once: int = Field(default=20, ge=1, le=500)
+    """How many messages one worker has on their way at the same time."""
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _readable(cls, value: str | None) -> str | None:
+        if value is not None:
+            SmtpServer.of(value)
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _one_mailbox(cls, value: str | None) -> str | None:
+        if value is not None:
+            _mailbox(value)
+        return value
+
+    @model_validator(mode="after")
+    def _has_sender(self) -> Self:
+        if self.smtp_url is not None and self.mail_from is None:
+            raise ValueError("SMTP_URL needs MAIL_FROM")
+        return self
+
+    @property
+    def smtp_server(self) -> SmtpServer | None:
+        return None if self.smtp_url is None else SmtpServer.of(self.smtp_url)
+
+    @property
+    def sender(self) -> Address:
+        """From whom mails come. Only with SMTP_URL."""
+        if self.mail_from is None:
+            raise ValueError("MAIL_FROM is not set")
+        return _mailbox(self.mail_from)
+
+
+def _mailbox(text: str) -> Address:
+    if one_line(text, 300) != text:
+        raise ValueError("must be one line")
+    name, address = parseaddr(text)
+    mailbox = mail_address(address, name=name)
+    if not mailbox.addr_spec.isascii():
+        raise ValueError("must be an ASCII address, which every server takes")
+    return mailbox

@@ -1,0 +1,165 @@
+"""What the tests of notifications are about: events that arrive, and mails that leave."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from datetime import timedelta
+from email.headerregistry import Address
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import asyncpg
+import pytest
+
+from notifications.channels.email import EmailChannel
+from notifications.channels.smtp import SmtpServer
+from notifications.consumers import HANDLERS
+from notifications.domain.job import Backoff
+from notifications.letters import LetterWriter
+from notifications.sender import Pace, Sender
+from shared.db import Database
+from shared.events.envelope import EventData
+
+from .builders import a_patient, a_provider, an_event
+from .mail_host import MailHost
+
+SENDER = Address("Medic", "appointments", "medic.example")
+HASTE = Pace(
+    poll=0.05,
+    lease=timedelta(seconds=0.6),
+    contact_pause=timedelta(milliseconds=50),
+    backoff=Backoff(timedelta(milliseconds=20), timedelta(milliseconds=50)),
+)
+
+Tell = Callable[..., Awaitable[None]]
+Rows = Callable[..., Awaitable[list[asyncpg.Record]]]
+Until = Callable[..., Awaitable[Any]]
+MakeSender = Callable[..., Sender]
+Running = Callable[..., AbstractAsyncContextManager[None]]
+
+
+@pytest.fixture(scope="session")
+def service_folder() -> Path:
+    return Path(__file__).parents[1]
+
+
+@pytest.fixture
+def tell(database: Database) -> Tell:
+    """Hands events to notifications, in this order, each in a transaction of its own."""
+
+    async def tell(*facts: EventData) -> None:
+        for fact in facts:
+            async with database.transaction() as db:
+                await HANDLERS[type(fact)](db, an_event(fact))
+
+    return tell
+
+
+@pytest.fixture
+async def known_people(tell: Tell) -> None:
+    """Both parties' contact details have arrived."""
+    await tell(a_patient(), a_provider())
+
+
+@pytest.fixture
+def jobs(database: Database) -> Rows:
+    """All jobs, or those with the given values: ``await jobs(party="patient")``."""
+
+    async def jobs(**wanted: Any) -> list[asyncpg.Record]:
+        async with database.reading() as db:
+            rows = await db.fetch("SELECT * FROM notification_jobs ORDER BY kind, party")
+        return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+
+    return jobs
+
+
+@pytest.fixture
+def deliveries(database: Database) -> Rows:
+    async def deliveries() -> list[asyncpg.Record]:
+        async with database.reading() as db:
+            return await db.fetch("SELECT * FROM notification_deliveries ORDER BY started_at")
+
+    return deliveries
+
+
+@pytest.fixture
+def until() -> Until:
+    """Waits for a condition's first truthy value; fails when there is none in time."""
+
+    async def until(condition: Callable[[], Any], limit: float = 8.0) -> Any:
+        deadline = monotonic() + limit
+        while True:
+            value = condition()
+            if isinstance(value, Awaitable):
+                value = await value
+            if value:
+                return value
+            assert monotonic() < deadline, "the condition has not come true"
+            await asyncio.sleep(0.01)
+
+    return until
+
+
+@pytest.fixture
+async def mail_host() -> AsyncIterator[MailHost]:
+    async with MailHost.open() as host:
+        yield host
+
+
+@pytest.fixture
+def make_sender(database: Database, database_url: str, mail_host: MailHost) -> MakeSender:
+    """A sender in a hurry, to the test's mail host."""
+
+    def make(**given: Any) -> Sender:
+        channel = EmailChannel(
+            SmtpServer.of(mail_host.url),
+            sender=SENDER,
+            writer=LetterWriter("https://medic.example"),
+            answer_timeout=given.pop("answer_timeout", 5.0),
+        )
+        values: dict[str, Any] = {
+            "database": database,
+            "database_url": database_url,
+            "channels": [channel],
+            "most_at_once": 10,
+            "pace": HASTE,
+        }
+        return Sender(**values | given)
+
+    return make
+
+
+@pytest.fixture
+def running() -> Running:
+    """``async with running(sender.run()):`` and none of the loops may end by itself."""
+
+    @asynccontextmanager
+    async def running(*loops: Any) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(loop) for loop in loops]
+        try:
+            yield
+            for task in tasks:
+                assert not task.done(), task.exception()
+        finally:
+            for task in tasks:
+                task.cancel()
+            for task in tasks:
+                with suppress(asyncio.CancelledError):
+                    await task
+
+    return running
+
+
+@pytest.fixture
+def deliver_all(make_sender: MakeSender, running: Running, jobs: Rows, until: Until) -> Any:
+    """Runs a sender until no job is queued or under way."""
+
+    async def deliver_all() -> None:
+        async def nothing_left() -> bool:
+            return all(job["ended_at"] is not None for job in await jobs())
+
+        async with running(make_sender().run()):
+            await until(nothing_left)
+
+    return deliver_all

@@ -1,0 +1,82 @@
+"""Wrong settings stop the start, and give nothing away."""
+
+import pytest
+from pydantic import ValidationError
+
+from notifications.channels.smtp import Security, SmtpServer
+from notifications.settings import NotificationsSettings
+
+OTHERS = {
+    "database_url": "postgresql://nobody@localhost/nothing",
+    "amqp_url": "amqp://nobody@localhost/",
+    "auth_issuer": "https://issuer.test",
+    "auth_audience": "medic",
+    "auth_jwks": "jwks.json",
+    "service_secret": "a-secret-between-services-for-tests-only",
+}
+
+
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        ("smtp://localhost", SmtpServer("localhost", 25, Security.NONE, None, None)),
+        ("smtp://127.0.0.1:1025", SmtpServer("127.0.0.1", 1025, Security.NONE, None, None)),
+        ("smtp://[::1]:1025/", SmtpServer("::1", 1025, Security.NONE, None, None)),
+        (
+            "smtp+starttls://user%40clinic:p%3Aw%2Fd@mail.example",
+            SmtpServer("mail.example", 587, Security.STARTTLS, "user@clinic", "p:w/d"),
+        ),
+        ("smtps://a:b@mail.example", SmtpServer("mail.example", 465, Security.TLS, "a", "b")),
+    ],
+)
+def test_an_smtp_url_says_everything(url: str, server: SmtpServer) -> None:
+    assert SmtpServer.of(url) == server
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "localhost:25",
+        "http://mail.example",
+        "smtp://",
+        "smtp://user@mail.example",
+        "smtp://mail.example/inbox",
+        "smtp://mail.example?tls=no",
+        "smtp://user:s3cret@mail.example:many",
+        "smtp://user:s3/cret@mail.example",
+        "smtp://user:s3#cret@mail.example",
+        "smtp://mail.example:99999",
+    ],
+)
+def test_an_unreadable_smtp_url_stops_the_start(url: str) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        NotificationsSettings(**OTHERS, smtp_url=url, mail_from="a@medic.example")
+
+    assert "smtp_url" in str(refusal.value)
+    assert "cret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("sender", [None, "", "Medic", "a@b\r\nBcc: c@d", "ζωή@medic.example"])
+def test_mails_need_a_sender(sender: str | None) -> None:
+    with pytest.raises(ValidationError):
+        NotificationsSettings(**OTHERS, smtp_url="smtp://localhost:1025", mail_from=sender)
+
+
+def test_the_sender_may_have_a_name() -> None:
+    settings = NotificationsSettings(
+        **OTHERS,
+        smtp_url="smtp://localhost:1025",
+        mail_from="Κλινική Medic <appointments@medic.example>",
+    )
+
+    assert settings.sender.display_name == "Κλινική Medic"
+    assert settings.sender.addr_spec == "appointments@medic.example"
+
+
+def test_a_password_is_not_shown() -> None:
+    settings = NotificationsSettings(
+        **OTHERS, smtp_url="smtp://user:s3cret@localhost", mail_from="a@medic.example"
+    )
+
+    assert "s3cret" not in repr(settings) + repr(settings.smtp_server)

@@ -1,0 +1,164 @@
+"""Lines to an SMTP server: kept while warm, protected and authenticated as its URL says."""
+
+import ssl
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from notifications.channels import ChannelDown, Message
+from notifications.channels.email import EmailChannel
+from notifications.channels.smtp import SmtpServer
+from notifications.domain.job import DeliveryStatus
+from notifications.letters import LetterWriter
+
+from .conftest import SENDER
+from .mail_host import MailHost
+
+MESSAGE = Message("<1@medic.example>", "maria@example.com", b"Subject: Hello\r\n\r\nHello\r\n")
+ZOE = "ζωή@example.com"
+
+
+def channel(url: str, tls: ssl.SSLContext | None = None) -> EmailChannel:
+    return EmailChannel(
+        SmtpServer.of(url),
+        sender=SENDER,
+        writer=LetterWriter("https://medic.example"),
+        answer_timeout=5,
+        tls=tls,
+    )
+
+
+async def send(channel: EmailChannel, message: Message = MESSAGE) -> DeliveryStatus:
+    async with channel.line() as send:
+        return (await send(message)).status
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For localhost, signed by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    names = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("certificate") / "localhost.pem"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + signed.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
+
+
+@pytest.fixture
+def server_tls(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+@pytest.fixture
+def trusting(certificate: Path) -> Iterator[ssl.SSLContext]:
+    return ssl.create_default_context(cafile=certificate)
+
+
+async def test_a_warm_line_is_used_again(mail_host: MailHost) -> None:
+    mails = channel(mail_host.url)
+
+    assert {await send(mails) for _ in range(5)} == {DeliveryStatus.SENT}
+
+    assert mail_host.connections == 1
+    await mails.close()
+
+
+async def test_a_refusal_does_not_spoil_the_line_for_the_next(mail_host: MailHost) -> None:
+    mails = channel(mail_host.url)
+    mail_host.recipient_reply = {MESSAGE.address: ["550 no", "450 later"]}
+
+    outcomes = [await send(mails) for _ in range(3)]
+
+    assert outcomes == [DeliveryStatus.REFUSED, DeliveryStatus.DEFERRED, DeliveryStatus.SENT]
+    assert mail_host.connections == 1
+    await mails.close()
+
+
+async def test_a_line_that_the_server_has_closed_is_replaced(mail_host: MailHost) -> None:
+    mails = channel(mail_host.url)
+    await send(mails)
+    await mail_host.stop()
+    await mail_host.start()
+
+    assert await send(mails) is DeliveryStatus.SENT
+    assert mail_host.connections == 2
+    await mails.close()
+
+
+async def test_a_server_that_is_away_is_a_channel_that_is_down(mail_host: MailHost) -> None:
+    await mail_host.stop()
+
+    with pytest.raises(ChannelDown, match="SMTPConnectError"):
+        await send(channel(mail_host.url))
+
+
+@pytest.mark.parametrize("scheme", ["smtp+starttls", "smtps"])
+async def test_a_protected_line_needs_a_certificate_that_is_trusted(
+    scheme: str, server_tls: ssl.SSLContext, trusting: ssl.SSLContext
+) -> None:
+    async with MailHost.open(scheme=scheme, tls=server_tls) as host:
+        trusted, careful = channel(host.url, trusting), channel(host.url)
+
+        assert await send(trusted) is DeliveryStatus.SENT
+        with pytest.raises(ChannelDown):
+            await send(careful)
+
+        assert len(host.mails) == 1
+        await trusted.close()
+
+
+async def test_a_line_is_never_less_protected_than_its_url_says(mail_host: MailHost) -> None:
+    with pytest.raises(ChannelDown):
+        await send(channel(mail_host.url.replace("smtp:", "smtp+starttls:")))
+
+    assert mail_host.mails == []
+
+
+async def test_a_server_may_want_to_know_who_sends() -> None:
+    async with MailHost.open(login=("medic", "right")) as host:
+        known, unknown = channel(host.url), channel(host.url.replace("right", "wrong"))
+
+        assert await send(known) is DeliveryStatus.SENT
+        with pytest.raises(ChannelDown, match="SMTPAuthenticationError 535"):
+            await send(unknown)
+        await known.close()
+
+
+@pytest.mark.parametrize(
+    ("international", "outcome"),
+    [(True, DeliveryStatus.SENT), (False, DeliveryStatus.REFUSED)],
+)
+async def test_international_addresses_need_a_server_that_takes_them(
+    international: bool, outcome: DeliveryStatus
+) -> None:
+    async with MailHost.open(international=international) as host:
+        mails = channel(host.url)
+
+        assert await send(mails, Message("<1@medic.example>", ZOE, MESSAGE.content)) is outcome
+        assert [mail.recipient for mail in host.mails] == ([ZOE] if international else [])
+        await mails.close()
