@@ -1,0 +1,18 @@
+"""The calendar-sync API. Wiring only: ``uvicorn --factory calendar_sync.app:make_app``."""
+
+from fastapi import FastAPI
+
+from calendar_sync.routes import router
+from calendar_sync.settings import CalendarSyncSettings
+from shared.app import create_app
+
+
+def make_app(settings: CalendarSyncSettings | None = None) -> FastAPI:
+    """The app for ``settings``, which come from the environment when not given."""
+    return create_app(
+        settings or CalendarSyncSettings(),
+        service="calendar-sync",
+        title="Calendar sync",
+        description="Appointments in people's own calendars.",
+        routers=[router],
+    )

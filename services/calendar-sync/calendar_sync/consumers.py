@@ -1,0 +1,81 @@
+"""What calendar-sync learns from the other services.
+
+An older event never overwrites a newer one, in whatever order they arrive.
+"""
+
+from dataclasses import astuple
+
+from calendar_sync.entries import Entry
+from shared.db import Connection
+from shared.events.booking import (
+    AppointmentEvent,
+    BookingCancelled,
+    BookingCompleted,
+    BookingConfirmed,
+    BookingNoShow,
+    BookingRequested,
+    BookingRescheduled,
+)
+from shared.events.envelope import Event
+from shared.events.provider import ProviderDeleted, ProviderUpdated
+from shared.messaging import Handlers
+
+_SAVE = """
+    INSERT INTO entries (id, version, provider_id, user_id, starts_at, ends_at, status, mode,
+        provider_name, service_title, location_name, location_address, created_at, changed_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+    ON CONFLICT (id) DO UPDATE
+    SET version = excluded.version, starts_at = excluded.starts_at, ends_at = excluded.ends_at,
+        status = excluded.status, mode = excluded.mode, provider_name = excluded.provider_name,
+        service_title = excluded.service_title, location_name = excluded.location_name,
+        location_address = excluded.location_address, changed_at = excluded.changed_at
+    WHERE entries.version < excluded.version
+"""
+
+
+async def save_entry(db: Connection, event: Event[AppointmentEvent]) -> None:
+    entry = Entry.of(event.data)
+    if entry is not None:
+        await db.execute(_SAVE, *astuple(entry))
+
+
+async def save_provider(db: Connection, event: Event[ProviderUpdated]) -> None:
+    await db.execute(
+        """
+        INSERT INTO providers (id, version, name, timezone, is_deleted)
+        VALUES ($1, $2, $3, $4, false)
+        ON CONFLICT (id) DO UPDATE
+        SET version = excluded.version, name = excluded.name, timezone = excluded.timezone,
+            is_deleted = false
+        WHERE providers.version < excluded.version
+        """,
+        event.data.id,
+        event.data.version,
+        event.data.name,
+        event.data.timezone,
+    )
+
+
+async def retire_provider(db: Connection, event: Event[ProviderDeleted]) -> None:
+    await db.execute(
+        """
+        INSERT INTO providers (id, version, name, timezone, is_deleted)
+        VALUES ($1, $2, '', 'UTC', true)
+        ON CONFLICT (id) DO UPDATE SET version = excluded.version, is_deleted = true
+        WHERE providers.version < excluded.version
+        """,
+        event.data.id,
+        event.data.version,
+    )
+
+
+HANDLERS: Handlers = {
+    BookingRequested: save_entry,
+    BookingConfirmed: save_entry,
+    BookingRescheduled: save_entry,
+    BookingCancelled: save_entry,
+    BookingCompleted: save_entry,
+    BookingNoShow: save_entry,
+    ProviderUpdated: save_provider,
+    ProviderDeleted: retire_provider,
+}
