@@ -1,0 +1,91 @@
+# Everything that is done with this system on one machine. `make` alone lists it.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+# `local` is the package deploy/local. Never through a shell that stays: a killed `make` is noticed.
+LOCAL = exec env PYTHONPATH=deploy $(PYTHON) -m local
+RUN_DIR ?= .run
+export RUN_DIR
+PORT ?= 8080
+export PORT
+
+# The running system's own settings, for a command beside it.
+OF_WHAT_RUNS = test -f '$(RUN_DIR)/env' || { echo 'nothing runs: start it with `make run`' >&2; exit 2; }; \
+    . '$(abspath $(RUN_DIR))/env'; exec
+.PHONY: help
+help: ## list the targets
+	@echo 'usage: make TARGET'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
+	    while IFS='|' read -r target text; do printf '  %-9s %s\n' "$$target" "$$text"; done
+
+.PHONY: run
+run: $(VENV)/.made ## start everything, book one appointment, stay up (PORT=8080); Ctrl-C ends it
+	@$(LOCAL) run --end-with-parent
+
+.PHONY: demo
+demo: $(VENV)/.made ## the same, but end by itself; the exit code says whether all of it worked
+	@$(LOCAL) demo --end-with-parent
+
+.PHONY: test
+test: $(VENV)/.made ## all tests, beside a private PostgreSQL and RabbitMQ (ARGS='-k hold -x')
+	@$(LOCAL) with-servers --end-with-parent -- $(PYTHON) -m pytest $(ARGS)
+
+.PHONY: check
+check: $(VENV)/.made ## format, lint, types, import boundaries, migrations, compose file
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(LOCAL) with-servers --only-postgres --end-with-parent -- $(PYTHON) -m pytest -q -m migrations
+
+.PHONY: format
+format: $(VENV)/.made ## put the code into its form
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+.PHONY: token
+token: $(VENV)/.made ## an access token: ROLE=patient [SUB=uuid] or ROLE=patient COUNT=500
+	@$(LOCAL) token --role '$(ROLE)' $(if $(SUB),--sub '$(SUB)') $(if $(COUNT),--count '$(COUNT)')
+
+.PHONY: queues
+queues: $(VENV)/.made ## messages that wait or are parked, in what runs (ARGS='replay --help')
+	@$(OF_WHAT_RUNS) $(PYTHON) -m shared.messaging.admin $(or $(ARGS),list)
+
+.PHONY: logs
+logs: ## follow the logs of everything that runs (or NAME=bookings-api)
+	@exec tail -n 20 -F '$(RUN_DIR)'/logs/$(or $(NAME),*).log
+
+.PHONY: migrate
+migrate: $(VENV)/.made ## bring the running system's databases up to the newest migrations
+	@$(OF_WHAT_RUNS) env PYTHONPATH=deploy $(PYTHON) -m local migrate
+
+.PHONY: events
+events: $(VENV)/.made ## write the AsyncAPI document anew, after a change of the events
+	@$(PYTHON) -m shared.events.asyncapi > docs/asyncapi.json.new
+	@mv docs/asyncapi.json.new docs/asyncapi.json
+
+.PHONY: lock
+lock: $(VENV)/.made ## pin the newest versions that requirements/*.in allow
+	@command -v uv > /dev/null || test -x $(VENV)/bin/uv || $(PYTHON) -m pip install -q uv
+	@cd requirements && for name in runtime dev postgres; do \
+	    PATH="$(abspath $(VENV))/bin:$$PATH" uv pip compile -q --upgrade --universal \
+	        --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	        $$name.in -o $$name.txt || exit 1; \
+	done
+
+.PHONY: clean
+clean: ## forget the run folder's data, and every cache
+	@test ! -x $(PYTHON) || env PYTHONPATH=deploy $(PYTHON) -m local clean
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+# The virtual environment: made again when the pinned requirements or a package's description change.
+$(VENV)/.made: requirements/dev.txt shared/pyproject.toml $(wildcard services/*/pyproject.toml)
+	@deploy/local/make-venv.sh $(VENV) >&2
+	@touch $@

@@ -1,0 +1,23 @@
+"""`.run/env`: the running system's settings for commands that a person starts beside it."""
+
+import shlex
+from pathlib import Path
+
+from local.folder import write_private
+from local.services import SERVICES, Surroundings
+
+
+def write_env_file(
+    file: Path, surroundings: Surroundings, *, base_url: str, admin_url: str
+) -> None:
+    """As a shell reads it."""
+    values = {
+        "BASE_URL": base_url,
+        "AMQP_URL": surroundings.amqp_url,
+        "POSTGRES_ADMIN_URL": admin_url,
+    }
+    for service in SERVICES:
+        url = surroundings.databases[service.name]
+        values[f"{service.package.upper()}_DATABASE_URL"] = url
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in values.items()]
+    write_private(file, "".join(lines))

@@ -1,0 +1,280 @@
+"""Books one appointment through the gateway and tells it as it happens; every step is verified."""
+
+import random
+import re
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from email import message_from_bytes
+from email.message import Message
+from email.policy import default
+from email.utils import getaddresses
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from local.api import Answer, Api
+from local.console import Console, WentWrong
+from local.demo_data import Clinic, Patient, Provider
+from local.waiting import wait_for
+
+DAYS_AHEAD = 30
+EFFECT_LIMIT = 20.0
+"""Seconds until every effect of a confirmed appointment must have been seen."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A timeslot that nobody else can take for the moment."""
+
+    timeslot: dict[str, Any]
+    token: str
+    appointment_id: str
+
+
+class Story:
+    """One patient, one provider, one appointment."""
+
+    def __init__(self, api: Api, clinic: Clinic, mail: Path, console: Console) -> None:
+        self._api = api
+        self._clinic = clinic
+        self._mail = mail
+        self._console = console
+        self._began = time.monotonic()
+
+    async def tell(self) -> str:
+        """See the whole path work; the id of the appointment it has left behind."""
+        provider = self._clinic.providers[0]
+        service = provider.services[0]
+        self._console.say()
+        timeslots = await self._free_timeslots(provider, service["id"])
+        self._tell_timeslots(provider, service["title"], timeslots)
+        patient, token, held = await self._hold(provider, service["id"], timeslots)
+        asked_at = time.time()
+        appointment = await self._confirm(held, token, provider)
+        await self._see_audit_trail(appointment, token)
+        await self._see_mail(patient, since=asked_at)
+        await self._see_calendar(appointment, token, provider)
+        await self._see_timeslot_gone(provider, service["id"], held)
+        return str(appointment["id"])
+
+    def _tell(self, line: str) -> None:
+        self._console.say(f"  {time.monotonic() - self._began:6.2f} s  {line}")
+
+    def _more(self, line: str) -> None:
+        self._console.say(f"            {line}")
+
+    # --- What is free ------------------------------------------------------------------------
+
+    async def _free_timeslots(self, provider: Provider, service_id: str) -> list[dict[str, Any]]:
+        """The bookable timeslots of the first day that has any."""
+        today = datetime.now(ZoneInfo(provider.timezone)).date()
+
+        async def look() -> list[dict[str, Any]] | None:
+            for ahead in range(1, DAYS_AHEAD):
+                on = today + timedelta(days=ahead)
+                if free := _bookable(await self._timeslots(provider, service_id, on)):
+                    return free
+            return None
+
+        what = f"a free timeslot of {provider.name} within {DAYS_AHEAD} days"
+        return await wait_for(look, what, limit=15, every=0.5)
+
+    async def _timeslots(
+        self, provider: Provider, service_id: str, on: date
+    ) -> list[dict[str, Any]]:
+        path = f"/v1/providers/{provider.id}/availability?serviceId={service_id}&date={on}"
+        answer = await self._api.expect(200, "GET", path, token=self._clinic.patients[0][1])
+        timeslots: list[dict[str, Any]] = answer.json["timeslots"]
+        return timeslots
+
+    def _tell_timeslots(self, provider: Provider, title: str, free: list[dict[str, Any]]) -> None:
+        local = [_local(slot["start"], provider) for slot in free]
+        times = " ".join(f"{start:%H:%M}" for start in local[:8])
+        more = f" … {local[-1]:%H:%M}" if len(local) > 8 else ""
+        self._tell(
+            f"{provider.name} ({provider.timezone}) has {len(free)} free timeslots for “{title}”"
+        )
+        self._more(f"on {local[0]:%A %d %B}: {times}{more}")
+
+    # --- Reserve -----------------------------------------------------------------------------
+
+    async def _hold(
+        self, provider: Provider, service_id: str, timeslots: list[dict[str, Any]]
+    ) -> tuple[Patient, str, Held]:
+        """Reserve the first timeslot that nobody takes before us, for somebody who is free then."""
+        for timeslot in timeslots:
+            patient, token = await self._somebody_free(timeslot)
+            body = {
+                "providerId": provider.id,
+                "serviceId": service_id,
+                "timeslotId": timeslot["id"],
+            }
+            answer = await self._reserve(body, token)
+            if answer.status == 201:
+                made = answer.json
+                held = Held(timeslot, made["reservationToken"], made["appointmentId"])
+                await self._tell_countdown(held, token, patient, provider, made["expiresAt"])
+                return patient, token, held
+        raise WentWrong("no timeslot could be reserved: somebody else was always faster")
+
+    async def _somebody_free(self, timeslot: dict[str, Any]) -> tuple[Patient, str]:
+        """Nobody is booked in two places at once, not even in a demonstration."""
+        everybody = self._clinic.patients
+        for patient, token in random.sample(everybody, k=len(everybody)):
+            path = f"/v1/users/{patient.id}/appointments?filter=upcoming"
+            booked = (await self._api.expect(200, "GET", path, token=token)).json["items"]
+            if not any(_overlap(appointment, timeslot) for appointment in booked):
+                return patient, token
+        raise WentWrong(f"every patient has an appointment at {timeslot['start']}")
+
+    async def _reserve(self, body: dict[str, str], token: str) -> Answer:
+        """Reserved, or taken by somebody else; right after a first start a service may still have
+        to hear of the provider, so any other answer is asked for again."""
+        answers: list[Answer] = []
+
+        async def look() -> Answer | None:
+            answer = await self._api.call("POST", "/v1/reservations", token=token, body=body)
+            answers.append(answer)
+            return answer if answer.status == 201 or answer.code == "slot_taken" else None
+
+        try:
+            return await wait_for(look, "a reservation", limit=15, every=0.3)
+        except WentWrong as error:
+            raise WentWrong(f"{error}; the last answer was {answers[-1].text}") from None
+
+    async def _tell_countdown(
+        self, held: Held, token: str, patient: Patient, provider: Provider, expires_at: str
+    ) -> None:
+        start = _local(held.timeslot["start"], provider)
+        self._tell(f"{start:%H:%M} is reserved for {patient.name}; the hold would end by itself")
+        first = _instant(expires_at) - datetime.now(UTC)
+        path = f"/v1/reservations/{held.token}"
+        seen = (await self._api.expect(200, "GET", path, token=token)).json
+        left = _instant(seen["expiresAt"]) - datetime.now(UTC)
+        if seen["status"] != "active" or not timedelta(0) < left < first:
+            raise WentWrong(f"the reservation does not count down: {seen}")
+        self._more(f"in {first.total_seconds():.2f} s … {left.total_seconds():.2f} s …")
+
+    # --- Confirm, and what follows from it ------------------------------------------------------
+
+    async def _confirm(self, held: Held, token: str, provider: Provider) -> dict[str, Any]:
+        appointment: dict[str, Any] = (
+            await self._api.expect(
+                201,
+                "POST",
+                "/v1/bookings",
+                token=token,
+                body={"reservationToken": held.token, "reason": "a first visit"},
+                headers={"Idempotency-Key": str(uuid.uuid4())},
+            )
+        ).json
+        if appointment["status"] != "confirmed" or appointment["id"] != held.appointment_id:
+            raise WentWrong(f"the appointment is not confirmed: {appointment}")
+        start = _local(appointment["start"], provider)
+        self._tell(f"confirmed: {appointment['serviceTitle']}, {start:%A %d %B, %H:%M}")
+        self._more(f"appointment {appointment['id']}")
+        return appointment
+
+    async def _see_audit_trail(self, appointment: dict[str, Any], token: str) -> None:
+        path = f"/v1/appointments/{appointment['id']}/audit"
+        entries = (await self._api.expect(200, "GET", path, token=token)).json["items"]
+        actions = [entry["action"] for entry in entries]
+        if actions[:2] != ["held_created", "confirmed"]:
+            raise WentWrong(f"the audit trail is not held_created, confirmed but {actions}")
+        self._tell(f"audit trail: {' → '.join(actions)}")
+
+    async def _see_mail(self, patient: Patient, *, since: float) -> None:
+        """One e-mail to the patient and one to the provider."""
+        others = {somebody.email for somebody, _ in self._clinic.patients}
+
+        async def look() -> list[tuple[Path, Message]] | None:
+            arrived = list(_messages(self._mail, since))
+            to_patient = [m for m in arrived if patient.email in _recipients(m[1])]
+            to_provider = [m for m in arrived if _recipients(m[1]) - others]
+            return to_patient[:1] + to_provider[:1] if to_patient and to_provider else None
+
+        what = f"e-mails to {patient.email} and to the provider in {self._mail}"
+        messages = await wait_for(look, what, limit=EFFECT_LIMIT)
+        self._tell("e-mails have arrived at the SMTP server")
+        for path, message in messages:
+            to = ", ".join(sorted(_recipients(message)))
+            self._more(f"to {to}: “{_subject(message)}”")
+            self._more(f"   {path}")
+
+    async def _see_calendar(
+        self, appointment: dict[str, Any], token: str, provider: Provider
+    ) -> None:
+        start = f"{_instant(appointment['start']):%Y%m%dT%H%M%SZ}"
+
+        def _shows(answer: Answer) -> bool:
+            is_calendar = answer.headers.get("Content-Type", "").startswith("text/calendar")
+            text = answer.text.replace("\r\n ", "")
+            return is_calendar and appointment["id"] in text and _starts_at(text, start)
+
+        for path, reader in (
+            (f"/v1/providers/{provider.id}/calendar-feed", provider.token),
+            (f"/v1/appointments/{appointment['id']}/calendar.ics", token),
+        ):
+
+            async def look(path: str = path, reader: str = reader) -> bool:
+                answer = await self._api.call("GET", path, token=reader)
+                return answer.status == 200 and _shows(answer)
+
+            await wait_for(look, f"the appointment in {path}", limit=EFFECT_LIMIT)
+            self._tell(f"calendar entry: GET {path}")
+
+    async def _see_timeslot_gone(self, provider: Provider, service_id: str, held: Held) -> None:
+        on = _local(held.timeslot["start"], provider).date()
+        before = held.timeslot["capacityLeft"]
+
+        async def look() -> bool:
+            timeslots = _bookable(await self._timeslots(provider, service_id, on))
+            left = sum(t["capacityLeft"] for t in timeslots if t["id"] == held.timeslot["id"])
+            return bool(left < before)
+
+        start = _local(held.timeslot["start"], provider)
+        await wait_for(look, f"availability without {start:%H:%M}", limit=EFFECT_LIMIT)
+        self._tell(f"availability no longer offers {start:%H:%M}")
+
+
+def _bookable(timeslots: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [slot for slot in timeslots if slot["status"] == "available"]
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _local(text: str, provider: Provider) -> datetime:
+    return _instant(text).astimezone(ZoneInfo(provider.timezone))
+
+
+def _overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return _instant(one["start"]) < _instant(other["end"]) and _instant(other["start"]) < _instant(
+        one["end"]
+    )
+
+
+def _starts_at(calendar: str, start: str) -> bool:
+    """Calendars may tell the start in UTC or in the zone of the place; the former is certain."""
+    return f"DTSTART:{start}" in calendar or re.search(r"DTSTART;TZID=", calendar) is not None
+
+
+def _messages(mail: Path, since: float) -> Iterator[tuple[Path, Message]]:
+    for folder in ("new", "cur"):
+        for path in (mail / folder).glob("*"):
+            # Maildir's files are complete as soon as they have a name here.
+            if path.stat().st_mtime >= since - 1:
+                yield path, message_from_bytes(path.read_bytes(), policy=default)
+
+
+def _recipients(message: Message) -> set[str]:
+    """To whom the server was asked to deliver it."""
+    return {address for _, address in getaddresses(message.get_all("X-RcptTo", []))}
+
+
+def _subject(message: Message) -> str:
+    return str(message["Subject"])

@@ -1,0 +1,333 @@
+"""The real nginx with the real template, in front of stand-in services."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.gateway import Gateway
+from local.ports import Ports
+from local.prepare import find_nginx
+from local.supervisor import files_allowed
+from local.waiting import listening, wait_for
+from shared.problems import TYPES, Problem
+
+from .upstream import Upstream
+
+SERVICES = ("availability", "bookings", "reservations", "notifications", "calendar-sync")
+ID = "0192f0c1-7d5e-7cc3-98c4-dc0c0c07398f"
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Front:
+    """The gateway's port and what stands behind it."""
+
+    port: int
+    upstreams: Mapping[str, Upstream]
+    access_log: Path
+
+    async def send(self, raw: bytes) -> Answer:
+        """Send these bytes as they are; a client library would tidy the path up."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(raw)
+        async with asyncio.timeout(10):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            status, *lines = head.strip().split("\r\n")
+            headers = dict(line.lower().split(": ", 1) for line in lines)
+            body = await reader.readexactly(int(headers.get("content-length", "0")))
+        writer.close()
+        return Answer(int(status.split()[1]), headers, body)
+
+    async def get(self, path: str, *, method: str = "GET", headers: str = "") -> Answer:
+        return await self.send(
+            f"{method} {path} HTTP/1.1\r\nHost: clinic\r\n{headers}\r\n".encode()
+        )
+
+    @property
+    def reached(self) -> list[str]:
+        return [request for service in self.upstreams.values() for request in service.requests]
+
+
+@asynccontextmanager
+async def a_gateway(folder: Path, **settings: str) -> AsyncIterator[Front]:
+    nginx = find_nginx()
+    if nginx is None:
+        pytest.skip("nginx is not installed")
+    upstreams = {name: Upstream(name) for name in SERVICES}
+    async with AsyncExitStack() as stack:
+        for upstream in upstreams.values():
+            await stack.enter_async_context(upstream.running())
+        gateway = Gateway(
+            nginx=nginx,
+            folder=folder / "gateway",
+            port=Ports(folder / "ports.json")["gateway"],
+            upstreams={name: f"127.0.0.1:{up.port}" for name, up in upstreams.items()},
+            files=files_allowed(),
+            settings=settings,
+        )
+        gateway.create()
+        log = folder / "access.log"
+        with log.open("wb") as output:
+            process = await asyncio.create_subprocess_exec(
+                *gateway.command(), stdout=output, stderr=output
+            )
+        try:
+            await wait_for(lambda: listening(gateway.port), "nginx", limit=10)
+            yield Front(gateway.port, upstreams, log)
+        finally:
+            process.terminate()
+            await process.wait()
+
+
+@pytest.fixture
+async def front(tmp_path: Path) -> AsyncIterator[Front]:
+    async with a_gateway(tmp_path) as gateway:
+        yield gateway
+
+
+ROUTES = {
+    f"/v1/providers/{ID}/availability?serviceId=x&date=2026-01-01": "availability",
+    f"/v1/providers/{ID}": "availability",
+    f"/v1/providers/{ID}/schedule/rules": "availability",
+    f"/v1/providers/{ID}/appointment-types": "availability",
+    f"/v1/providers/{ID}/appointments?from=x": "bookings",
+    f"/v1/providers/{ID}/calendar-feed": "calendar-sync",
+    f"/v1/providers/{ID}/calendar-connections/{ID}": "calendar-sync",
+    "/v1/availability/search": "availability",
+    "/v1/reservations": "reservations",
+    "/v1/reservations/a-token": "reservations",
+    "/v1/bookings": "bookings",
+    f"/v1/appointments/{ID}": "bookings",
+    f"/v1/appointments/{ID}/audit": "bookings",
+    f"/v1/appointments/{ID}/calendar.ics": "calendar-sync",
+    f"/v1/users/{ID}/appointments?filter=upcoming": "bookings",
+    f"/v1/users/{ID}/notifications": "notifications",
+    f"/v1/users/{ID}/notification-preferences": "notifications",
+    f"/v1/patients/{ID}": "bookings",
+    "/v1/notification-templates": "notifications",
+    "/v1/realtime?channels=x": "notifications",
+    "/v1/realtime/pusher-auth": "notifications",
+    "/app/key?protocol=7": "notifications",
+    "/v1/webhooks/calendar/google": "calendar-sync",
+    "/v1/webhooks/notifications/twilio": "notifications",
+    "/v1/calendar-feeds/a-token.ics": "calendar-sync",
+}
+
+
+@pytest.mark.parametrize(("path", "service"), ROUTES.items())
+async def test_each_path_has_one_service(front: Front, path: str, service: str) -> None:
+    answer = await front.get(path)
+
+    assert answer.status == 200
+    assert answer.json["service"] == service
+    assert answer.json["request"] == f"GET {path} HTTP/1.1"
+
+
+HIDDEN = [
+    f"{prefix}{target}"
+    for target in ("/internal/holds", "/metrics", "/readyz", "/docs", "/openapi.json")
+    for prefix in ("", "/", "/v1", "/v1/..", "/v1/%2e%2e", "/v1/providers/../..", "/v1/bookings/..")
+]
+TRICKS = [
+    "/v1/bookings/..%2f..%2finternal/holds",
+    "/v1/bookings/%2e%2e/%2E%2E/internal/holds",
+    "/v1/bookings/%252e%252e/%252e%252e/internal/holds",
+    "/v1/bookings/..;/..;/internal/holds",
+    "/v1/bookings/..\\..\\internal/holds",
+    "/v1/bookings/..%5c..%5cinternal/holds",
+    "/v1/bookings//../../internal/holds",
+    "/v1/bookings/./../../internal/holds",
+    "/v1//bookings",
+    "/internal/../v1/bookings",
+    "/internal./holds",
+    "/internal%00/holds",
+    "/INTERNAL/holds",
+    "/%69nternal/holds",
+    "/internal/holds?/v1/bookings",
+    "/internal/holds#/v1/bookings",
+    "http://clinic/internal/holds",
+    "http://clinic//internal/holds",
+    "/v1",
+    "/",
+    "/v1/bookingsx",
+]
+
+
+@pytest.mark.parametrize("path", HIDDEN + TRICKS)
+async def test_nothing_else_gets_through(front: Front, path: str) -> None:
+    answer = await front.get(path)
+
+    assert answer.status in (400, 404)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json["status"] == answer.status
+    assert front.reached == []
+
+
+async def test_a_percent_in_the_query_is_no_trick(front: Front) -> None:
+    answer = await front.get("/v1/bookings?cursor=%2e%2e%2f//x")
+
+    assert answer.status == 200
+
+
+async def test_it_is_alive_when_no_service_is(front: Front) -> None:
+    answer = await front.get("/healthz")
+
+    assert (answer.status, answer.json) == (200, {"status": "ok"})
+    assert answer.headers["content-type"] == "application/json"
+
+
+async def test_a_request_id_is_made_or_kept(front: Front) -> None:
+    made = await front.get("/v1/bookings")
+    kept = await front.get("/v1/bookings", headers="X-Request-Id: mine-1.2_3\r\n")
+    refused = await front.get("/v1/bookings", headers="X-Request-Id: no spaces\r\n")
+    own = await front.get("/nowhere", headers="X-Request-Id: mine\r\n")
+
+    assert re.fullmatch("[0-9a-f]{32}", made.headers["x-request-id"])
+    assert made.json["headers"]["x-request-id"] == made.headers["x-request-id"]
+    assert kept.headers["x-request-id"] == kept.json["headers"]["x-request-id"] == "mine-1.2_3"
+    assert re.fullmatch("[0-9a-f]{32}", refused.headers["x-request-id"])
+    assert own.headers["x-request-id"] == "mine"
+
+
+async def test_a_refusal_looks_like_one_of_a_service(front: Front) -> None:
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    answer = await front.get(
+        "/nowhere",
+        headers=f"X-Request-Id: mine\r\ntraceparent: 00-{trace}-b7ad6b7169203331-01\r\n",
+    )
+
+    assert Problem.model_validate(answer.json).code == "not_found"
+    assert answer.json["type"] == f"{TYPES}not_found"
+    assert answer.json["instance"] == "urn:request:mine"
+    assert answer.json["traceId"] == trace
+
+
+async def test_a_body_over_one_mebibyte_is_refused(front: Front) -> None:
+    head = b"POST /v1/bookings HTTP/1.1\r\nHost: clinic\r\nContent-Length: %d\r\n\r\n"
+    fits = await front.send(head % 2**20 + b"x" * 2**20)
+    too_large = await front.send(head % (2**20 + 1))
+
+    assert fits.status == 200
+    assert too_large.status == 413
+    assert too_large.json["code"] == "body_too_large"
+    assert len(front.reached) == 1
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (b"GET /v1/bookings HTTP/1.1\r\n\r\n", 400),  # no Host
+        (b"nonsense\r\n\r\n", 400),
+        (b"TRACE /v1/bookings HTTP/1.1\r\nHost: c\r\n\r\n", 405),
+        (b"GET /v1/bookings HTTP/3.1\r\nHost: c\r\n\r\n", 400),
+        (b"GET /v1/bookings?" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: c\r\n\r\n", 414),
+        (b"GET /v1/bookings HTTP/1.1\r\nHost: c\r\nX: " + b"x" * 20_000 + b"\r\n\r\n", 400),
+        (b"POST /v1/bookings HTTP/1.1\r\nHost: c\r\nContent-Length: x\r\n\r\n", 400),
+        (b"POST /v1/bookings HTTP/1.1\r\nHost: c\r\nTransfer-Encoding: gzip\r\n\r\n", 405),
+    ],
+)
+async def test_what_is_not_http_gets_a_problem_document_too(
+    front: Front, raw: bytes, status: int
+) -> None:
+    answer = await front.send(raw)
+
+    assert (answer.status, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert answer.json["status"] == status
+    assert front.reached == []
+
+
+async def test_a_service_that_is_down_is_503_with_retry_after(front: Front) -> None:
+    front.upstreams["bookings"].breaks = True
+
+    answer = await front.get("/v1/bookings")
+
+    assert answer.status == 503
+    assert answer.headers["retry-after"] == "1"
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json["code"] == "try_again"
+    assert "x-request-id" in answer.headers
+
+
+async def test_a_post_is_never_sent_twice(front: Front) -> None:
+    bookings = front.upstreams["bookings"]
+    await front.get("/v1/bookings")  # leaves a kept connection behind
+    bookings.breaks = True
+    bookings.requests.clear()
+
+    answer = await front.get("/v1/bookings", method="POST", headers="Content-Length: 0\r\n")
+
+    assert answer.status == 503
+    assert len(bookings.requests) == 1
+
+
+async def test_a_refusal_of_a_service_passes_unchanged(front: Front) -> None:
+    front.upstreams["bookings"].status = "404 Not Found"
+
+    answer = await front.get("/v1/bookings")
+
+    assert answer.status == 404
+    assert answer.json["service"] == "bookings"
+
+
+async def test_connections_to_services_are_kept(front: Front) -> None:
+    for _ in range(20):
+        await front.get("/v1/bookings")
+
+    assert front.upstreams["bookings"].connections == 1
+
+
+async def test_too_many_requests_are_429_with_retry_after(tmp_path: Path) -> None:
+    limits = {"GATEWAY_RATE_PER_SECOND": "1", "GATEWAY_RATE_BURST": "3"}
+    async with a_gateway(tmp_path, **limits) as front:
+        answers = [await front.get("/v1/bookings") for _ in range(6)]
+        health = await front.get("/healthz")
+
+    assert [answer.status for answer in answers] == [200, 200, 200, 200, 429, 429]
+    assert answers[-1].headers["retry-after"] == "1"
+    assert answers[-1].json["code"] == "too_many"
+    assert health.status == 200
+
+
+async def test_fifteen_hundred_connections_at_once_are_all_answered(front: Front) -> None:
+    answers = await asyncio.gather(*(front.get("/v1/bookings") for _ in range(1500)))
+
+    assert {answer.status for answer in answers} == {200}
+
+
+async def test_the_access_log_holds_no_token_and_no_query(front: Front) -> None:
+    await front.get("/v1/reservations/SECRET?also=SECRET")
+    await front.get("/v1/reservations/SECRET/extend")
+    await front.get("/v1/%72eservations/SECRET/%0aSECRET")
+    await front.get("/v1/calendar-feeds/SECRET.ics")
+    await front.get("/healthz?SECRET")
+    front.upstreams["reservations"].breaks = True
+    await front.get("/v1/reservations/SECRET")
+
+    log = await wait_for(lambda: _complete(front.access_log, 6), "six log lines", limit=5)
+    assert "SECRET" not in log
+    assert [json.loads(line)["path"] for line in log.splitlines()][:2] == [
+        "/v1/reservations/-",
+        "/v1/reservations/-/extend",
+    ]
+
+
+async def _complete(log: Path, lines: int) -> str | None:
+    text = await asyncio.to_thread(log.read_text)
+    return text if len(text.splitlines()) >= lines else None

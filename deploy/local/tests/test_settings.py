@@ -1,0 +1,78 @@
+"""What `make run` and compose give to each service is what the service asks for."""
+
+import re
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from local.folder import CHECKOUT
+from local.gateway import TEMPLATE
+from local.services import SERVICES, Service, Surroundings
+from shared.settings import ServiceSettings
+
+COMPOSE = YAML(typ="safe").load(CHECKOUT / "docker-compose.yml")["services"]
+A_SECRET = "a secret of thirty-two characters or more"
+
+each_service = pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+
+
+def settings_class(service: Service) -> type[ServiceSettings]:
+    if find_spec(f"{service.package}.settings") is None:
+        return ServiceSettings
+    module = import_module(f"{service.package}.settings")
+    classes = [entry for entry in vars(module).values() if isinstance(entry, type)]
+    [own] = [c for c in classes if issubclass(c, ServiceSettings) and c is not ServiceSettings]
+    return own
+
+
+def accepted(service: Service, environment: Mapping[str, Any]) -> None:
+    values = {name.lower(): value for name, value in environment.items()}
+    own = settings_class(service)
+    required = {name for name, field in own.model_fields.items() if field.is_required()}
+    assert required <= set(values)
+    assert set(values) - {"worker_port"} <= set(own.model_fields), "a variable that nobody reads"
+    own.model_validate(values)
+
+
+@each_service
+def test_make_run_gives_each_service_its_settings(service: Service) -> None:
+    names = {service.name: number for number, service in enumerate(SERVICES, start=20_000)}
+    surroundings = Surroundings(
+        databases=dict.fromkeys(names, "postgresql://bookings:pw@127.0.0.1:1/bookings"),
+        amqp_url="amqp://medic:pw@127.0.0.1:1/medic",
+        smtp_url="smtp://127.0.0.1:1",
+        public_url="http://localhost:8080",
+        jwks=Path("jwks.json"),
+        service_secret=A_SECRET,
+        reservation_token_secret=A_SECRET,
+        calendar_link_secret=A_SECRET,
+        log_level="INFO",
+        api_ports=names,
+        worker_ports=names,
+    )
+
+    accepted(service, surroundings.settings(service))
+
+
+@each_service
+@pytest.mark.parametrize("kind", ["api", "worker"])
+def test_compose_gives_each_service_its_settings(service: Service, kind: str) -> None:
+    environment = COMPOSE[f"{service.name}-{kind}"]["environment"]
+
+    # ${NAME:-default} as compose fills it in on a machine where nothing is set.
+    accepted(
+        service, {n: re.sub(r"\$\{\w+:-(.*?)\}", r"\1", str(v)) for n, v in environment.items()}
+    )
+
+
+def test_compose_fills_in_every_value_of_the_gateway_template() -> None:
+    asked = set(re.findall(r"\$\{([A-Z_]+)\}", TEMPLATE.read_text()))
+    environment = COMPOSE["gateway"]["environment"]
+    passed_on = environment["NGINX_ENVSUBST_FILTER"].replace("$$", "$")
+
+    assert asked == {name for name in environment if re.search(passed_on, name)}
