@@ -94,7 +94,9 @@ def find_rabbitmq() -> RabbitMQ | None:
     server = next((path for path in candidates if _is_real_start_script(path)), None)
     if server is None or find_program("erl") is None:
         return None
-    epmd = find_program("epmd") or next(Path("/usr/lib/erlang").glob("**/bin/epmd"), None)
+    erlangs = [Path("/usr/lib/erlang"), *(brew / "opt/erlang/lib/erlang" for brew in HOMEBREW)]
+    inside = (epmd for erlang in erlangs for epmd in erlang.glob("**/bin/epmd"))
+    epmd = find_program("epmd") or next(inside, None)
     return RabbitMQ(server, epmd) if epmd else None
 
 

@@ -7,8 +7,10 @@ import shutil
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Self
+from zoneinfo import ZoneInfo
 
 from local import demo_data, services
 from local.api import Api, answers_200
@@ -67,7 +69,7 @@ async def run(folder: RunFolder, choices: Choices, console: Console) -> None:
         async with stack.running() as supervisor:
             clinic = await stack.load_demo_data()
             if choices.story:
-                await stack.tell_story(clinic)
+                await stack.tell_story(clinic, stay=choices.stay)
             stack.write_demo_file(clinic)
             if choices.stay:
                 stack.tell_what_to_try(clinic)
@@ -233,9 +235,15 @@ class Stack:
             await settled(self._surroundings)
         return Clinic(providers, patients, demo_data.admin_token(self._key))
 
-    async def tell_story(self, clinic: Clinic) -> None:
+    async def tell_story(self, clinic: Clinic, *, stay: bool) -> None:
+        """WentWrong at the first step that is not seen; who stays is told, and can look around."""
         async with Api.open(self.base_url) as api:
-            await Story(api, clinic, self._folder.mail, self._console).tell()
+            try:
+                await Story(api, clinic, self._folder.mail, self._console).tell()
+            except WentWrong as error:
+                if not stay:
+                    raise
+                self._console.say(f"! the story failed: {error}\n  What runs goes on running.")
 
     def write_demo_file(self, clinic: Clinic) -> None:
         write_demo_file(
@@ -250,22 +258,20 @@ class Stack:
     def tell_what_to_try(self, clinic: Clinic) -> None:
         say = self._console.say
         provider, (patient, _) = clinic.providers[0], clinic.patients[0]
-        folder = os.path.relpath(self._folder.path, CHECKOUT)
-        say()
-        say(f"The system is up at {self._surroundings.public_url}. Ctrl-C ends it. To try next:")
-        say(f"  TOKEN=$(make -s token ROLE=patient SUB={patient.id})   # {patient.name}")
-        say(
-            f'  curl -H "Authorization: Bearer $TOKEN" "{self.base_url}/v1/providers/{provider.id}'
-            f'/availability?serviceId={provider.services[0]["id"]}&date=$(date -d tomorrow +%F)"'
-        )
-        say(
-            f'  curl -H "Authorization: Bearer $TOKEN" '
-            f"{self.base_url}/v1/users/{patient.id}/appointments?filter=upcoming"
-        )
-        say("Services for developers (/docs, /metrics, /readyz):")
+        folder, usual = self._folder.path, self._folder.path == CHECKOUT / ".run"
+        shown, which = (".run", "") if usual else (str(folder), f" RUN_DIR={folder}")
+        service_id = provider.services[0]["id"]
+        tomorrow = datetime.now(ZoneInfo(provider.timezone)).date() + timedelta(days=1)
+        curl = f'  curl -H "Authorization: Bearer $TOKEN" "{self.base_url}/v1'
+        say(f"\nThe system is up at {self._surroundings.public_url}. Ctrl-C ends it. To try next:")
+        say(f"  TOKEN=$(make -s token ROLE=patient SUB={patient.id}{which})   # {patient.name}")
+        say(f'{curl}/users/{patient.id}/appointments?filter=upcoming"')
+        query = f"serviceId={service_id}&date={tomorrow}"
+        say(f'{curl}/providers/{provider.id}/availability?{query}"')
+        say(f"  make queues{which}   what waits for delivery, and what is parked")
+        say(f"  make logs{which}   what every process says ({shown}/logs)")
+        say(f"  {shown}/demo.json   every address, id and token, for scripts of your own")
+        say(f"  {shown}/mail/new    the e-mails")
+        say("Each service's own pages, for developers:")
         for service in SERVICES:
             say(f"  {service.name:<14} http://{self._surroundings.address(service.name)}/docs")
-        say("  make queues       what waits for delivery, what is parked")
-        say(f"  make logs         every process's log ({folder}/logs)")
-        say(f"  {folder}/demo.json   every id, token and address for scripts of your own")
-        say(f"  {folder}/mail/new    the e-mails")

@@ -44,8 +44,8 @@ class Story:
         self._console = console
         self._began = time.monotonic()
 
-    async def tell(self) -> str:
-        """See the whole path work; the id of the appointment it has left behind."""
+    async def tell(self) -> None:
+        """See the whole path work; WentWrong at the first step that is not seen."""
         provider = self._clinic.providers[0]
         service = provider.services[0]
         self._console.say()
@@ -58,7 +58,6 @@ class Story:
         await self._see_mail(patient, since=asked_at)
         await self._see_calendar(appointment, token, provider)
         await self._see_timeslot_gone(provider, service["id"], held)
-        return str(appointment["id"])
 
     def _tell(self, line: str) -> None:
         self._console.say(f"  {time.monotonic() - self._began:6.2f} s  {line}")

@@ -136,16 +136,16 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """The answer itself; the standard members win over ``members`` of the same name."""
-    document: dict[str, Any] = dict(members or {})
-    document |= _standard_members(status, code, title)
-    document["detail"] = detail
-    document["instance"] = f"urn:request:{current_request_id()}"
-    document["traceId"] = current_trace_id() or _NO_TRACE
+    content: dict[str, Any] = dict(members or {})
+    content |= _standard_members(status, code, title)
+    content["detail"] = detail
+    content["instance"] = f"urn:request:{current_request_id()}"
+    content["traceId"] = current_trace_id() or _NO_TRACE
     if faults or status == HTTPStatus.UNPROCESSABLE_ENTITY:
-        document["ok"] = False
-        document["errors"] = [_shown(fault) for fault in faults]
+        content["ok"] = False
+        content["errors"] = [_shown(fault) for fault in faults]
     return Response(
-        orjson.dumps(document, default=_jsonable, option=orjson.OPT_PASSTHROUGH_DATETIME),
+        orjson.dumps(content, default=_jsonable, option=orjson.OPT_PASSTHROUGH_DATETIME),
         status_code=int(status),
         headers={"Cache-Control": "no-store", **(headers or {})},
         media_type=MEDIA_TYPE,

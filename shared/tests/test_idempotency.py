@@ -1,7 +1,7 @@
 """The same request many times: one effect, one answer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
@@ -42,6 +42,7 @@ class EffectOut(Answer):
 
 class EffectIn(KeyedBody):
     value: Annotated[int, Whole(1, 9)] = 1
+    weight: Annotated[int, Whole(0, 9)] = 0
 
 
 class SlotTaken(Conflict):
@@ -149,7 +150,7 @@ async def client(
         yield client
 
 
-Post = Callable[..., Awaitable[Received]]
+Post = Callable[..., Coroutine[Any, Any, Received]]
 MAKE = f"/v1/places/{PLACE}/effects"
 
 
@@ -265,7 +266,7 @@ async def test_the_key_of_another_request_is_refused(post: Post, database: Datab
 async def test_how_json_is_written_does_not_matter(
     client: AsyncClient, post: Post, make_token: MakeToken
 ) -> None:
-    first = await post(value=3)
+    first = await post(value=3, weight=2)
 
     again = await client.post(
         MAKE,
@@ -273,7 +274,7 @@ async def test_how_json_is_written_does_not_matter(
             "Authorization": f"Bearer {make_token('patient', ALICE)}",
             "Content-Type": "application/json",
         },
-        content=b' { "idempotencyKey" : "one",\n "value" : 3 } ',
+        content=b' { "weight" : 2, "idempotencyKey" : "one",\n "value" : 3 } ',
     )
 
     assert again.content == first.content
@@ -518,10 +519,11 @@ async def test_ready_made_json_goes_out_as_it_is(post: Post) -> None:
 async def test_an_effect_in_two_transactions_is_found_in_the_second(
     post: Post, database: Database, scene: Scene
 ) -> None:
-    both_asked = asyncio.Barrier(2)
+    one_asked, both_asked = asyncio.Event(), asyncio.Barrier(2)
     only = uuid4()
 
     async def act(db: Connection, value: int) -> EffectOut:
+        one_asked.set()
         async with asyncio.timeout(10):
             await both_asked.wait()
         await db.execute("INSERT INTO effects VALUES ($1, $2) ON CONFLICT DO NOTHING", only, value)
@@ -529,7 +531,9 @@ async def test_an_effect_in_two_transactions_is_found_in_the_second(
 
     scene.act = act
 
-    answers = await asyncio.gather(post("/v1/asks"), post("/v1/asks"))
+    first = asyncio.create_task(post("/v1/asks"))
+    await one_asked.wait()
+    answers = [await post("/v1/asks"), await first]
 
     assert [answer.status_code for answer in answers] == [201, 201]
     assert answers[0].content == answers[1].content

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from availability.routes import availability, timeslots
 from availability.set_up import SetUps
-from shared.app import create_app
+from shared.app import create_app, process_settings
 from shared.settings import ServiceSettings
 
 
@@ -20,7 +20,7 @@ def make_app(settings: ServiceSettings | None = None) -> FastAPI:
         yield
 
     return create_app(
-        settings or ServiceSettings(),
+        settings or process_settings("availability", ServiceSettings),
         service="availability",
         title="Availability",
         description="What providers set up, and the timeslots that come of it.",

@@ -33,34 +33,38 @@ class _Found(NamedTuple):
 
 def check(situation: Situation, wanted: NamedTimeslot) -> Verdict:
     """The rules as they are now; what the asking user holds already is offered to them."""
-    at = situation.set_up.place(wanted.location_id, wanted.mode)
-    reason, standing = _judge(situation, at, wanted.start)
     offer = situation.set_up.offer
+    at = situation.set_up.place(wanted.location_id, wanted.mode)
+    around = list(_listed(situation, wanted.start - _NEAR, wanted.start + _NEAR + 1))
+    reason, standing = _judge(situation, at, wanted.start, around)
     return Verdict(
         reason,
         one(at, wanted.start, offer, standing) if at and standing and not reason else None,
         [
             one(each.at, each.start, offer, each.standing)
-            for each in _nearest(situation, at, wanted)
+            for each in _nearest(situation, at, wanted.start, around)
         ],
     )
 
 
 def _judge(
-    situation: Situation, at: OfferedPlace | None, start: int
+    situation: Situation, at: OfferedPlace | None, start: int, around: list[_Found]
 ) -> tuple[Reason | None, Standing | None]:
-    earliest, after = situation.bookable
     if at is None:
         return Reason.OUTSIDE_RULES, None
+    earliest, after = situation.bookable
     if start < earliest:
         return Reason.MIN_NOTICE, None
     if start >= after:
         return Reason.MAX_FUTURE, None
     own = situation.own_holds.get(at.id_prefix + id_suffix(start))
-    runs = situation.timeslots(at, (start, start + 1), without=own.appointment_id if own else None)
-    if not runs:
+    if own is None:
+        standing = next((e.standing for e in around if e.at is at and e.start == start), None)
+    else:
+        runs = situation.timeslots(at, (start, start + 1), without=own.appointment_id)
+        standing = runs[0][1] if runs else None
+    if standing is None:
         return _why_never(situation, at, start), None
-    standing = runs[0][1]
     return (None if standing.capacity_left else Reason.CLAIMED), standing
 
 
@@ -70,33 +74,32 @@ def _why_never(situation: Situation, at: OfferedPlace, start: int) -> Reason:
     return obstacles[0].reason if obstacles else Reason.NO_RESOURCE
 
 
-def _nearest(situation: Situation, at: OfferedPlace | None, wanted: NamedTimeslot) -> list[_Found]:
-    """Within the hour around the wanted start those nearest to it, then the days that follow."""
-    start = wanted.start
-    around = [
+def _nearest(
+    situation: Situation, at: OfferedPlace | None, start: int, around: list[_Found]
+) -> list[_Found]:
+    """Of the hours around the wanted start those nearest to it, then the days that follow."""
+    near = [
         each
-        for each in _available(situation, start - _NEAR, start + _NEAR + 1)
-        if (each.at, each.start) != (at, start)
+        for each in around
+        if each.standing.capacity_left and (each.at, each.start) != (at, start)
     ]
-    around.sort(key=lambda each: (abs(each.start - start), each.start, each.at is not at))
-    found = around[:MOST_ALTERNATIVES]
+    near.sort(key=lambda each: (abs(each.start - start), each.start, each.at is not at))
+    found = near[:MOST_ALTERNATIVES]
     first, last = start + _NEAR + 1, start + DAYS_LOOKED_AT * _DAY
     for after in (start + _DAY, last):
         if len(found) == MOST_ALTERNATIVES:
             break
-        later = sorted(
-            _available(situation, first, after), key=lambda each: (each.start, each.at is not at)
-        )
+        later = [e for e in _listed(situation, first, after) if e.standing.capacity_left]
+        later.sort(key=lambda each: (each.start, each.at is not at))
         found += later[: MOST_ALTERNATIVES - len(found)]
         first = after
     return found
 
 
-def _available(situation: Situation, first: int, after: int) -> Iterator[_Found]:
+def _listed(situation: Situation, first: int, after: int) -> Iterator[_Found]:
     earliest, latest = situation.bookable
     starts: Interval = (max(first, earliest), min(after, latest))
     for at in situation.set_up.places:
         for run, standing in situation.timeslots(at, starts):
-            if standing.capacity_left:
-                for start in run:
-                    yield _Found(start, at, standing)
+            for start in run:
+                yield _Found(start, at, standing)

@@ -80,7 +80,7 @@ SELECT
         SELECT (c.resource_id, c.hold_expires_at IS NOT NULL, own.id, string_agg(
             int8send(floor(date_part('epoch', c.starts_at) / 60)::bigint << 32
                 | ceil(date_part('epoch', c.ends_at) / 60)::bigint),
-            '' ORDER BY c.starts_at, c.ends_at
+            ''
         ))
         FROM claims c LEFT JOIN own ON own.id = c.appointment_id
         WHERE c.provider_id = $1 AND c.starts_at < $6 + {_NEAR} AND c.ends_at > $5 - {_NEAR}
@@ -174,7 +174,7 @@ async def claims_in_full(
 
 
 def _pairs(packed: bytes) -> list[Any]:
-    return list(iter_unpack(">ii", packed))
+    return sorted(iter_unpack(">ii", packed))
 
 
 def _exception(

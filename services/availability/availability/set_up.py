@@ -17,7 +17,7 @@ from availability.domain.resources import Kind, Mode, Offer, Place, Unit, place_
 from availability.domain.schedule import Break, ScheduleRule, Scope
 from availability.domain.timeslot_id import id_prefix
 
-_MOST_KEPT = 2000
+_MOST_KEPT = 500
 
 
 @dataclass(frozen=True, slots=True)

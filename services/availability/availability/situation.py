@@ -1,5 +1,6 @@
 """Everything that timeslots of a service depend on, and what follows from it. Pure."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -14,6 +15,9 @@ from availability.domain.schedule import AvailabilityException
 from availability.domain.timeslot_id import id_suffix
 from availability.domain.timeslots import Run, find_timeslots, span_of, starts_in_question
 from availability.set_up import OfferedPlace, SetUp
+
+LONGEST_CLAIM = 24 * 60
+"""An appointment of six hours with buffers of four is 14 hours long, and none is longer."""
 
 _FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(9000, 1, 1)
 
@@ -61,14 +65,15 @@ class Situation:
         if starts[0] >= starts[1]:
             return []
         offer = self.set_up.offer
-        hours = opening_hours(at.weekly, self.exceptions, at.place, *span_of(offer, starts))
+        span = span_of(offer, starts)
+        hours = opening_hours(at.weekly, self.exceptions, at.place, *span)
         return find_timeslots(
             offer,
             at.place,
             hours,
             starts,
             units=self.set_up.units,
-            claims=self._claims(without),
+            claims=self._claims(span, without),
             busy=[(each.start, each.end) for each in self.busy],
         )
 
@@ -95,18 +100,24 @@ class Situation:
             if timeslot_id == at.id_prefix + id_suffix(hold.start)
         )
 
-    def _claims(self, without: UUID | None) -> dict[UUID, Claims]:
+    def _claims(self, span: Interval, without: UUID | None) -> dict[UUID, Claims]:
         booked: dict[UUID, list[Interval]] = {}
         held: dict[UUID, list[Interval]] = {}
         for each in self.claimed:
             if without is not None and each.own_hold == without:
                 continue
+            near = _near(each.intervals, span)
             found = held if each.is_held else booked
             if each.unit_id in found:
-                found[each.unit_id] = sorted(found[each.unit_id] + each.intervals)
-            else:
-                found[each.unit_id] = each.intervals
+                near = sorted(found[each.unit_id] + near)
+            found[each.unit_id] = near
         return {
             unit_id: Claims(booked.get(unit_id, ()), held.get(unit_id, ()))
             for unit_id in booked.keys() | held.keys()
         }
+
+
+def _near(intervals: list[Interval], span: Interval) -> list[Interval]:
+    """Those that may overlap the span; a few more do no harm."""
+    first = bisect_left(intervals, (span[0] - LONGEST_CLAIM,))
+    return intervals[first : bisect_left(intervals, (span[1],), first)]

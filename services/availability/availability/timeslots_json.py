@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import chain
+from itertools import repeat
 from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -34,53 +34,58 @@ class Listing(NamedTuple):
 def etag(head: bytes, listings: Sequence[Listing]) -> str:
     """Another one exactly when the answer would be another; it costs less than the answer."""
     digest = blake2b(head, digest_size=15)
-    for listing in listings:
-        digest.update(listing.at.id_prefix.encode())
+    for at, runs, held in listings:
         starts = array("q")
         before: Standing | None = None
-        for run, standing in listing.runs:
+        for run, standing in runs:
             if standing != before:
                 starts.append(_MARK)
-                digest.update(repr(standing).encode())
+                digest.update(_rest(at, standing).encode())
                 before = standing
             starts.extend(run)
-        digest.update(starts.tobytes())
-        digest.update(repr(sorted(listing.held)).encode())
+        digest.update(f"{at.id_prefix}{sorted(held)}".encode())
+        digest.update(starts)
     return f'"{digest.hexdigest()}"'
 
 
 def body(head: bytes, offer: Offer, listings: Sequence[Listing]) -> bytes:
     """``head`` is a JSON object that lacks only its member ``timeslots``."""
-    if len(listings) == 1:
-        texts = _texts(offer, listings[0])
-    else:
-        several = [
-            each
-            for listing in listings
-            for each in zip(_starts(listing), _texts(offer, listing), strict=True)
-        ]
-        several.sort(key=itemgetter(0))
-        texts = [text for _, text in several]
-    return b'%b,"timeslots":[%b]}' % (head[:-1], ",".join(texts).encode())
+    texts = [
+        (run[0], text)
+        for at, runs, held in listings
+        for run, standing in (runs if len(listings) == 1 else _apart(runs))
+        for text in [_text(at, run, standing, offer.duration, held)]
+    ]
+    if len(listings) > 1:
+        texts.sort(key=itemgetter(0))
+    return b'%b,"timeslots":[%b]}' % (head[:-1], ",".join(text for _, text in texts).encode())
 
 
-def _starts(listing: Listing) -> Iterator[int]:
-    return chain.from_iterable(run for run, _ in listing.runs)
+def _apart(runs: Sequence[Run]) -> Iterator[Run]:
+    """Each start by itself, so that the timeslots of several places can be put in order."""
+    for run, standing in runs:
+        for start in run:
+            yield range(start, start + 1), standing
 
 
-def _texts(offer: Offer, listing: Listing) -> list[str]:
-    texts: list[str] = []
-    begin = f'{{"id":"{listing.at.id_prefix}'
-    duration, held = offer.duration, listing.held
-    for run, standing in listing.runs:
-        rest = _rest(listing.at, standing)
-        end, held_end = rest + "false}", rest + "true}"
-        texts += [
-            f'{begin}{id_suffix(at)}","start":"{_instant(at)}","end":"{_instant(at + duration)}'
-            f"{held_end if at in held else end}"
-            for at in run
-        ]
-    return texts
+def _text(
+    at: OfferedPlace, run: range, standing: Standing, duration: int, held: frozenset[int]
+) -> str:
+    begin, rest = f'{{"id":"{at.id_prefix}', _rest(at, standing)
+    if held.isdisjoint(run):
+        end = f"{rest}false}}"
+        middle = f"{end},{begin}".join(map(_when, run, repeat(duration)))
+        return f"{begin}{middle}{end}"
+    return ",".join(
+        f"{begin}{_when(start, duration)}{rest}{'true' if start in held else 'false'}}}"
+        for start in run
+    )
+
+
+@lru_cache(maxsize=1 << 15)
+def _when(start: int, duration: int) -> str:
+    """From the end of the id to the end of the timeslot."""
+    return f'{id_suffix(start)}","start":"{_instant(start)}","end":"{_instant(start + duration)}'
 
 
 def _rest(at: OfferedPlace, standing: Standing) -> str:
@@ -96,7 +101,6 @@ def _id(id_: UUID | None) -> str:
     return f'"{id_}"' if id_ else "null"
 
 
-@lru_cache(maxsize=1 << 16)
 def _instant(at: int) -> str:
     return instant_text(moment(at))
 

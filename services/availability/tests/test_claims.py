@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -278,3 +279,23 @@ async def test_claims_of_other_days_are_of_no_concern(api: AsyncClient, database
 
     assert len(found) == 48
     assert {status for _, status, _ in found} == {"available"}
+
+
+@pytest.mark.parametrize("timezone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+async def test_claims_count_at_both_ends_of_a_day_however_far_it_is_from_utc(
+    api: AsyncClient, database: Database, timezone: str
+) -> None:
+    practice = await a_practice(
+        database,
+        timezone=timezone,
+        duration_minutes=60,
+        rule={"start_minute": 0, "end_minute": 1440},
+    )
+    midnight = in_days(5, 0).replace(tzinfo=ZoneInfo(timezone))
+    before, last = midnight - 30 * MINUTE, midnight + DAY - 30 * MINUTE
+    await receive(database, a_booking(practice, before), a_booking(practice, last))
+
+    answer = await api.get(f"{practice.path()}&date={midnight:%Y-%m-%d}&status=booked")
+
+    seen = [datetime.fromisoformat(slot["start"]) for slot in answer.json()["timeslots"]]
+    assert seen == [midnight, last - 30 * MINUTE, last]

@@ -48,15 +48,15 @@ TIMES = st.integers(0, 96).map(lambda n: n * 15) | st.integers(0, 1440)
 LONG_WINDOWS = [(0, 1440), (480, 1200), (45, 1425), (1, 1439)]
 SCOPES = st.builds(
     Scope,
-    service_id=st.sampled_from([None, None, None, SERVICE, OTHER_SERVICE]),
-    location_id=st.sampled_from([None, None, HERE, ELSEWHERE]),
-    room_id=st.sampled_from([None, None, None, *ROOMS]),
-    mode=st.sampled_from([None, None, Mode.IN_PERSON, Mode.VIDEO]),
+    service_id=st.sampled_from([None, None, None, None, SERVICE, OTHER_SERVICE]),
+    location_id=st.sampled_from([None, None, None, HERE, ELSEWHERE]),
+    room_id=st.sampled_from([None, *ROOMS]),
+    mode=st.sampled_from([None, None, None, Mode.IN_PERSON, Mode.VIDEO]),
 )
 OFFERS = st.builds(
     Offer,
     service_id=st.just(SERVICE),
-    mode=st.sampled_from([Mode.IN_PERSON, Mode.IN_PERSON, Mode.VIDEO, Mode.PHONE]),
+    mode=st.sampled_from([*[Mode.IN_PERSON] * 4, Mode.VIDEO, Mode.PHONE]),
     duration=st.sampled_from([5, 15, 20, 30, 45, 60, 90]),
     buffer_before=st.sampled_from([0, 0, 5, 15, 40]),
     buffer_after=st.sampled_from([0, 0, 5, 10, 60]),
@@ -113,6 +113,7 @@ def clinics(draw: st.DrawFn) -> tuple[Clinic, date, date]:
     timezone = draw(st.sampled_from(sorted(DAYS)))
     from_on = draw(st.sampled_from(DAYS[timezone])) + timedelta(days=draw(st.integers(-1, 1)))
     to_on = from_on + timedelta(days=draw(st.sampled_from([0, 0, 1])))
+    offer = draw(OFFERS)
     zones = [timezone, timezone, timezone, draw(st.sampled_from(sorted(DAYS)))]
     noon = _noon(from_on)
     minutes = st.integers(-48, 96).map(lambda n: n * 15) | st.integers(-1440, 2 * 1440)
@@ -124,6 +125,14 @@ def clinics(draw: st.DrawFn) -> tuple[Clinic, date, date]:
         start = at(draw(minutes))
         length = draw(st.sampled_from([longest, longest // 3, longest // 10, 1]))
         return start, start + timedelta(minutes=length)
+
+    def a_claim(unit: Unit) -> Taken:
+        """Often one that another appointment of the same type would make."""
+        start, end = span(450)
+        if draw(st.booleans()):
+            start = at(draw(st.integers(-48, 96)) * 15 - offer.buffer_before)
+            end = start + timedelta(minutes=offer.buffer_before + offer.reach)
+        return Taken(unit.id, start, end, held=draw(st.booleans()))
 
     def an_exception(number: int) -> AvailabilityException:
         start, end = span(900)
@@ -139,15 +148,15 @@ def clinics(draw: st.DrawFn) -> tuple[Clinic, date, date]:
     return (
         Clinic(
             timezone=timezone,
-            offer=draw(OFFERS),
-            location_id=draw(st.sampled_from([HERE, HERE, HERE, None])),
+            offer=offer,
+            location_id=draw(st.sampled_from([HERE, HERE, HERE, HERE, None])),
             units=[UNITS[0], *(unit for unit in UNITS[1:] if draw(st.integers(0, 3)))],
             rules=[
                 draw(rules(number, from_on, zones)) for number in range(draw(st.integers(1, 6)))
             ],
             exceptions=[an_exception(number) for number in range(draw(st.integers(0, 4)))],
             claims=[
-                Taken(unit.id, *span(450), held=draw(st.booleans()))
+                a_claim(unit)
                 for unit in [*UNITS[:2], *UNITS]
                 for _ in range(draw(st.integers(0, 3)))
             ],

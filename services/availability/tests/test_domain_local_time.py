@@ -47,6 +47,8 @@ def utc(zone: str, on: date, at: str) -> str:
         ("America/Santiago", date(2026, 4, 4), "23:30", "2026-04-05 02:30"),
         ("America/Santiago", date(2026, 4, 4), "24:00", "2026-04-05 04:00"),
         ("Africa/Casablanca", date(2026, 2, 15), "03:00", "2026-02-15 03:00"),
+        ("Africa/Casablanca", date(2009, 6, 1), "00:30", "2009-06-01 00:00"),
+        ("Africa/Casablanca", date(2009, 6, 1), "02:00", "2009-06-01 01:00"),
         ("Asia/Kathmandu", date(2026, 6, 6), "09:00", "2026-06-06 03:15"),
         ("Pacific/Kiritimati", date(2026, 1, 1), "00:00", "2025-12-31 10:00"),
         ("Pacific/Apia", date(2011, 12, 29), "24:00", "2011-12-30 10:00"),

@@ -3,14 +3,14 @@
 from fastapi import FastAPI
 
 from bookings.routes import appointments, holds, patients
-from shared.app import create_app
+from shared.app import create_app, process_settings
 from shared.settings import ServiceSettings
 
 
 def make_app(settings: ServiceSettings | None = None) -> FastAPI:
     """The app for ``settings``, which come from the environment when not given."""
     return create_app(
-        settings or ServiceSettings(),
+        settings or process_settings("bookings", ServiceSettings),
         service="bookings",
         title="Bookings",
         description="Holds, confirms and cancels appointments; its word is final.",

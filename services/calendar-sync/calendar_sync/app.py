@@ -4,13 +4,13 @@ from fastapi import FastAPI
 
 from calendar_sync.routes import router
 from calendar_sync.settings import CalendarSyncSettings
-from shared.app import create_app
+from shared.app import create_app, process_settings
 
 
 def make_app(settings: CalendarSyncSettings | None = None) -> FastAPI:
     """The app for ``settings``, which come from the environment when not given."""
     return create_app(
-        settings or CalendarSyncSettings(),
+        settings or process_settings("calendar-sync", CalendarSyncSettings),
         service="calendar-sync",
         title="Calendar sync",
         description="Appointments in people's own calendars.",

@@ -17,6 +17,16 @@ PROVIDER = UUID("01900000-0000-7000-8000-000000000002")
 PATIENT_EMAIL = "maria@example.com"
 PROVIDER_EMAIL = "eleni@clinic.example"
 
+SETTINGS = {
+    "database_url": "postgresql://nobody@localhost/nothing",
+    "amqp_url": "amqp://nobody@localhost/",
+    "auth_issuer": "https://issuer.test",
+    "auth_audience": "medic",
+    "auth_jwks": "jwks.json",
+    "service_secret": "a-secret-between-services-for-tests-only",
+}
+"""All that a service must be told; nothing of it leads anywhere."""
+
 _STATUS = {"requested": "pending", "rescheduled": "confirmed"}
 
 

@@ -19,21 +19,23 @@ from notifications.domain.job import Backoff
 from notifications.letters import LetterWriter
 from notifications.sender import Pace, Sender
 from shared.db import Database
+from shared.events.booking import BookingConfirmed
 from shared.events.envelope import EventData
 
-from .builders import a_patient, a_provider, an_event
+from .builders import a_patient, a_provider, an_appointment, an_event
 from .mail_host import MailHost
 
 SENDER = Address("Medic", "appointments", "medic.example")
 HASTE = Pace(
     poll=0.05,
-    lease=timedelta(seconds=0.6),
+    lease=timedelta(seconds=1),
     contact_pause=timedelta(milliseconds=50),
     backoff=Backoff(timedelta(milliseconds=20), timedelta(milliseconds=50)),
 )
 
 Tell = Callable[..., Awaitable[None]]
 Rows = Callable[..., Awaitable[list[asyncpg.Record]]]
+Statuses = Callable[[], Awaitable[list[str]]]
 Until = Callable[..., Awaitable[Any]]
 MakeSender = Callable[..., Sender]
 Running = Callable[..., AbstractAsyncContextManager[None]]
@@ -63,6 +65,12 @@ async def known_people(tell: Tell) -> None:
 
 
 @pytest.fixture
+async def confirmed(tell: Tell) -> None:
+    """An appointment is confirmed, so that two mails are due."""
+    await tell(an_appointment(BookingConfirmed))
+
+
+@pytest.fixture
 def jobs(database: Database) -> Rows:
     """All jobs, or those with the given values: ``await jobs(party="patient")``."""
 
@@ -84,10 +92,20 @@ def deliveries(database: Database) -> Rows:
 
 
 @pytest.fixture
+def delivery_statuses(deliveries: Rows) -> Statuses:
+    """How all attempts ended, sorted."""
+
+    async def statuses() -> list[str]:
+        return sorted(row["status"] for row in await deliveries())
+
+    return statuses
+
+
+@pytest.fixture
 def until() -> Until:
     """Waits for a condition's first truthy value; fails when there is none in time."""
 
-    async def until(condition: Callable[[], Any], limit: float = 8.0) -> Any:
+    async def until(condition: Callable[[], Any], limit: float = 20.0) -> Any:
         deadline = monotonic() + limit
         while True:
             value = condition()

@@ -37,6 +37,11 @@ class Mail:
         return str(part.get_content())
 
 
+def message_ids(mails: list[Mail]) -> set[str]:
+    """Copies of one message have one."""
+    return {mail.message["Message-ID"] for mail in mails}
+
+
 class MailHost:
     """Takes everything, unless told otherwise."""
 

@@ -6,14 +6,7 @@ from pydantic import ValidationError
 from notifications.channels.smtp import Security, SmtpServer
 from notifications.settings import NotificationsSettings
 
-OTHERS = {
-    "database_url": "postgresql://nobody@localhost/nothing",
-    "amqp_url": "amqp://nobody@localhost/",
-    "auth_issuer": "https://issuer.test",
-    "auth_audience": "medic",
-    "auth_jwks": "jwks.json",
-    "service_secret": "a-secret-between-services-for-tests-only",
-}
+from .builders import SETTINGS
 
 
 @pytest.mark.parametrize(
@@ -51,7 +44,7 @@ def test_an_smtp_url_says_everything(url: str, server: SmtpServer) -> None:
 )
 def test_an_unreadable_smtp_url_stops_the_start(url: str) -> None:
     with pytest.raises(ValidationError) as refusal:
-        NotificationsSettings(**OTHERS, smtp_url=url, mail_from="a@medic.example")
+        NotificationsSettings(**SETTINGS, smtp_url=url, mail_from="a@medic.example")
 
     assert "smtp_url" in str(refusal.value)
     assert "cret" not in str(refusal.value)
@@ -60,12 +53,12 @@ def test_an_unreadable_smtp_url_stops_the_start(url: str) -> None:
 @pytest.mark.parametrize("sender", [None, "", "Medic", "a@b\r\nBcc: c@d", "ζωή@medic.example"])
 def test_mails_need_a_sender(sender: str | None) -> None:
     with pytest.raises(ValidationError):
-        NotificationsSettings(**OTHERS, smtp_url="smtp://localhost:1025", mail_from=sender)
+        NotificationsSettings(**SETTINGS, smtp_url="smtp://localhost:1025", mail_from=sender)
 
 
 def test_the_sender_may_have_a_name() -> None:
     settings = NotificationsSettings(
-        **OTHERS,
+        **SETTINGS,
         smtp_url="smtp://localhost:1025",
         mail_from="Κλινική Medic <appointments@medic.example>",
     )
@@ -76,7 +69,7 @@ def test_the_sender_may_have_a_name() -> None:
 
 def test_a_password_is_not_shown() -> None:
     settings = NotificationsSettings(
-        **OTHERS, smtp_url="smtp://user:s3cret@localhost", mail_from="a@medic.example"
+        **SETTINGS, smtp_url="smtp://user:s3cret@localhost", mail_from="a@medic.example"
     )
 
     assert "s3cret" not in repr(settings) + repr(settings.smtp_server)

@@ -1,16 +1,17 @@
 """Which channels are on, and what the worker is made of."""
 
-import json
 from contextlib import AsyncExitStack
 from typing import Any
 
-import pytest
+from structlog.testing import capture_logs
 
+from notifications import metrics
 from notifications.settings import NotificationsSettings
 from notifications.worker import build, channels_that_are_on
 from shared.db import Database
-from shared.observability import configure_logging
 from shared.worker import Worker
+
+from .builders import SETTINGS
 
 
 async def test_the_worker_is_complete(database: Database, settings_values: dict[str, Any]) -> None:
@@ -22,12 +23,19 @@ async def test_the_worker_is_complete(database: Database, settings_values: dict[
     assert {"relay", "consumer", "sender", "stalled", "expired"} <= loops.keys()
 
 
-def test_a_channel_without_settings_is_off_and_says_so(
-    settings_values: dict[str, Any], capfdbinary: pytest.CaptureFixture[bytes]
-) -> None:
-    configure_logging("notifications", "INFO")
+def test_a_channel_without_settings_is_off_and_says_so() -> None:
+    with capture_logs() as lines:
+        on = list(channels_that_are_on(NotificationsSettings(**SETTINGS)))
 
-    assert list(channels_that_are_on(NotificationsSettings(**settings_values))) == []
+    assert on == []
+    assert [(line["event"], line["channel"]) for line in lines] == [("channel_off", "email")]
+    assert metrics.CHANNEL_ON.labels("email")._value.get() == 0
 
-    [line] = map(json.loads, capfdbinary.readouterr().out.splitlines())
-    assert (line["event"], line["channel"]) == ("channel_off", "email")
+
+def test_a_channel_with_settings_is_on() -> None:
+    settings = NotificationsSettings(
+        **SETTINGS, smtp_url="smtp://localhost:1025", mail_from="a@medic.example"
+    )
+
+    assert [channel.name for channel in channels_that_are_on(settings)] == ["email"]
+    assert metrics.CHANNEL_ON.labels("email")._value.get() == 1

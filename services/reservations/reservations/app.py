@@ -8,14 +8,14 @@ from fastapi import FastAPI
 from reservations import routes
 from reservations.clients import Availability, Bookings
 from reservations.settings import ReservationsSettings
-from shared.app import create_app
+from shared.app import create_app, process_settings
 from shared.auth import ServiceTokens
 from shared.inner_calls import InnerCalls
 
 
 def make_app(settings: ReservationsSettings | None = None) -> FastAPI:
     """The app for ``settings``, which come from the environment when not given."""
-    known = settings or ReservationsSettings()
+    known = settings or process_settings("reservations", ReservationsSettings)
 
     @asynccontextmanager
     async def other_services(app: FastAPI) -> AsyncIterator[None]:

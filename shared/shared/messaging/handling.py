@@ -11,6 +11,7 @@ from shared.events.envelope import Event
 from shared.messaging import inbox, metrics
 from shared.messaging.failures import reason_of
 from shared.messaging.handlers import Handler
+from shared.messaging.liveness import DatabaseLiveness
 from shared.messaging.stopping import is_stray
 from shared.observability import logger, trace_context
 
@@ -19,7 +20,7 @@ _UNDONE_PAUSE = 0.05
 _PASSING_TRIES = 3
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 1.0
-_PROBE_TIMEOUT = 2.0
+_STEPS = 5
 
 
 class HandlingFailed(Exception):
@@ -47,6 +48,7 @@ class Handling:
         self._database = database
         self._timeout = timeout
         self._batch_timeout = batch_timeout
+        self._liveness = DatabaseLiveness(database)
 
     async def together(self, events: Sequence[Event[Any]]) -> bool:
         """All of them in one transaction; False, and nothing done, when that does not work."""
@@ -87,18 +89,21 @@ class Handling:
                 return
 
     async def _within_limit(self, event: Event[Any]) -> None:
+        """The handler's time runs only while the database answers: an outage is not its fault."""
+        work = asyncio.create_task(self._apply([event]))
+        spent, step = 0.0, self._timeout / _STEPS
         try:
-            async with asyncio.timeout(self._timeout) as limit:
-                await self._apply([event])
-        except TimeoutError:
-            # A database that does not answer is an outage, a handler that takes too long a failure.
-            if limit.expired() and await self._database_answers():
-                raise HandlingFailed(f"not done within {self._timeout:g} s") from None
-            raise
-        except asyncio.CancelledError as error:
-            if is_stray(error):
-                raise HandlingFailed(reason_of(error)) from error
-            raise
+            while not (await asyncio.wait({work}, timeout=step))[0]:
+                if await self._liveness.ask():
+                    spent += step
+                if spent >= self._timeout:
+                    raise HandlingFailed(f"not done within {self._timeout:g} s")
+        finally:
+            work.cancel()
+            await asyncio.wait({work})
+        if work.cancelled():
+            raise HandlingFailed("the handler has cancelled itself")
+        work.result()
 
     async def _apply(self, events: Sequence[Event[Any]]) -> None:
         async with self._database.transaction() as connection:
@@ -113,21 +118,11 @@ class Handling:
 
     async def wait_for_database(self, pause: Callable[[float], Awaitable[None]]) -> None:
         """Returns when the database answers; ``pause`` may raise to give up."""
-        if await self._database_answers():
+        if await self._liveness.ask():
             return
         logger.warning("consumer_waits_for_database", queue=self._consumer)
         seconds = _FIRST_PAUSE
-        while not await self._database_answers():
+        while not await self._liveness.ask():
             await pause(seconds)
             seconds = min(seconds * 2, _LONGEST_PAUSE)
         logger.info("consumer_goes_on", queue=self._consumer)
-
-    async def _database_answers(self) -> bool:
-        try:
-            async with asyncio.timeout(_PROBE_TIMEOUT), self._database.reading() as connection:
-                await connection.execute("SELECT 1")
-        except Exception as error:
-            if not is_passing(error):
-                raise
-            return False
-        return True

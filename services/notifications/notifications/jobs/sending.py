@@ -214,12 +214,17 @@ async def give_back(db: Connection, worker: UUID, job_id: UUID, *, reason: str) 
 
 
 async def take_back_stalled(db: Connection) -> None:
-    """Queue again what a worker had in hand that is gone; it may have been sent or not."""
+    """Queue again what a worker had in hand that is gone; it may have been sent or not.
+
+    What takes its worker down again and again ends when it has become useless.
+    """
     await db.execute(
         """
         WITH stalled AS (
             UPDATE notification_jobs
-            SET status = 'queued', locked_by = NULL, locked_until = NULL
+            SET status = CASE WHEN expires_at > now() THEN 'queued' ELSE 'failed' END,
+                ended_at = CASE WHEN expires_at > now() THEN NULL ELSE now() END,
+                last_error = 'the worker is gone', locked_by = NULL, locked_until = NULL
             WHERE status = 'sending' AND locked_until < now()
             RETURNING id
         )
