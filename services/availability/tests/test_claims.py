@@ -64,7 +64,7 @@ async def test_a_claim_removes_what_it_touches_with_its_buffers(
         rule={"slot_interval_minutes": 15},
     )
     on = in_days(3)
-    # The first start is 9:10 after the grid's 9:15; the claim is 10:05 to 10:55.
+    # Open from 9:00, so 9:15 is the first start of the grid with ten minutes to spare before it.
     assert (await seen(api, practice, on))[0] == ("09:15", "available", 1)
 
     await receive(database, a_booking(practice, on.replace(hour=10, minute=15)))
@@ -87,6 +87,10 @@ async def test_a_hold_is_reserved_and_an_appointment_booked(
     assert await status(api, practice, nine) == "booked"
     confirmed = later(pending, practice, "confirmed")
     await receive(database, confirmed)
+    assert await status(api, practice, nine) == "booked"
+    # The end of the hold that it once was ends nothing any more.
+    over = datetime.now(UTC) - timedelta(seconds=1)
+    await receive(database, later(confirmed, practice, "confirmed", hold_expires_at=over))
     assert await status(api, practice, nine) == "booked"
 
 

@@ -12,7 +12,7 @@ from shared.testing.promises import broken_promises
 from shared.testing.tokens import SERVICE_SECRET, MakeToken
 
 
-@pytest.mark.parametrize("caller", ["patient", "provider", "admin", "service"])
+@pytest.mark.parametrize("caller", ["patient", "service"])
 def test_the_api_keeps_its_promises(
     settings_values: dict[str, Any], make_token: MakeToken, caller: str
 ) -> None:

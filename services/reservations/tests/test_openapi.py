@@ -42,4 +42,8 @@ def test_the_api_keeps_its_promises(
     )
     headers = {"Authorization": f"Bearer {make_token(role, uuid4())}"}
 
-    assert broken_promises(make_app(settings), headers=headers, examples=5) == []
+    # A released reservation can still be looked at, and says that it is released.
+    unjudged = ["use_after_free"]
+    assert (
+        broken_promises(make_app(settings), headers=headers, examples=5, unjudged=unjudged) == []
+    )

@@ -31,7 +31,7 @@ from shared.messaging.handling import GaveBack, Handling, HandlingFailed
 from shared.messaging.publisher import Outgoing, Publisher
 from shared.messaging.stopping import Stop, run_until_cancelled
 from shared.messaging.topology import EXCHANGE, LISTENERS, RETRY_PAUSES, Queues
-from shared.messaging.wire import UnknownEventType, UnreadableMessage, decode
+from shared.messaging.wire import UnknownEventType, UnreadableMessage, decode, message_model
 from shared.observability import logger, trace_context
 
 _BATCH = 20
@@ -68,6 +68,8 @@ class Consumer:
         self._queues = Queues(queue, tuple(pauses))
         self._exchange = exchange
         self._types = frozenset(by_type)
+        for event_type in self._types:
+            message_model(event_type)
         self._handling = Handling(
             queue, by_type, database, timeout=handler_timeout, batch_timeout=batch_timeout
         )

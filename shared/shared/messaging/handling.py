@@ -48,7 +48,7 @@ class Handling:
         self._database = database
         self._timeout = timeout
         self._batch_timeout = batch_timeout
-        self._liveness = DatabaseLiveness(database)
+        self._liveness = DatabaseLiveness(database, consumer)
 
     async def together(self, events: Sequence[Event[Any]]) -> bool:
         """All of them in one transaction; False, and nothing done, when that does not work."""

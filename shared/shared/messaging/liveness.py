@@ -1,10 +1,11 @@
-"""Whether the database answers, asked so that a database that hangs cannot keep the question."""
+"""Whether the inbox can be written, asked so that a database that hangs cannot keep the asker."""
 
 import asyncio
 from time import monotonic
 
 from shared.database_trouble import is_passing
 from shared.db import Database
+from shared.messaging import inbox
 
 _WAIT = 0.3
 _PATIENCE = 1.0
@@ -16,8 +17,9 @@ class DatabaseLiveness:
     The driver itself cannot be hurried: to give up a query it waits for the server once more.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, consumer: str) -> None:
         self._database = database
+        self._consumer = consumer
         self._question: asyncio.Task[bool] | None = None
         self._asked_at = 0.0
         self._given_up: set[asyncio.Task[bool]] = set()
@@ -31,7 +33,7 @@ class DatabaseLiveness:
             self._question.cancel()
             self._question = None
         if self._question is None:
-            self._question = asyncio.create_task(self._select())
+            self._question = asyncio.create_task(self._note_nothing())
             self._asked_at = monotonic()
         question = self._question
         done, _ = await asyncio.wait({question}, timeout=_WAIT)
@@ -40,10 +42,11 @@ class DatabaseLiveness:
         self._question = None
         return question.result()
 
-    async def _select(self) -> bool:
+    async def _note_nothing(self) -> bool:
+        """Also spares the first message the time to connect and to learn the parameters' types."""
         try:
             async with self._database.reading() as connection:
-                await connection.execute("SELECT 1")
+                await inbox.remember(connection, self._consumer, [])
         except Exception as error:
             if not is_passing(error):
                 raise

@@ -58,6 +58,10 @@ class Publisher:
         self._channel: AbstractChannel | None = None
         self._opening = asyncio.Lock()
 
+    async def connect(self) -> None:
+        """Open the connection before the first message needs it; raises BrokerUnavailable."""
+        await self._open_channel()
+
     async def publish(self, message: Outgoing) -> None:
         """Returns once the broker has the message safe on disk; else raises."""
         [failure] = await self.publish_all([message])

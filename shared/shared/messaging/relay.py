@@ -7,6 +7,7 @@ found, because unpublished rows are looked for, not rows behind the last one.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from time import monotonic
 from typing import Any, TypeAlias
 
@@ -137,6 +138,9 @@ class Relay:
             connection.terminate()
 
     async def _lead(self, connection: _Connection) -> None:
+        with suppress(BrokerUnavailable):
+            # The first event need not wait for this, and listeners find their queues.
+            await self._publisher.connect()
         while not self._stop.requested:
             self._wake.clear()
             await self._measure(connection)

@@ -1,6 +1,7 @@
 """Events as bytes: CloudEvents 1.0, structured JSON."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Literal
 from uuid import UUID
 
@@ -55,14 +56,18 @@ def decode(body: bytes) -> Event[Any]:
         head = _Head.model_validate_json(body)
     except ValidationError as error:
         raise UnreadableMessage(_without_values(error)) from None
-    data = EVENT_TYPES.get(head.type)
-    if data is None:
-        raise UnknownEventType("no such event type")
     try:
-        event: Event[Any] = Event[data].model_validate_json(body)  # type: ignore[valid-type]
+        return message_model(head.type).model_validate_json(body)
     except ValidationError as error:
         raise UnreadableMessage(_without_values(error)) from None
-    return event
+
+
+@cache
+def message_model(event_type: str) -> type[Event[Any]]:
+    """The model of a whole message; the first call for a type builds it."""
+    if event_type not in EVENT_TYPES:
+        raise UnknownEventType("no such event type")
+    return Event[EVENT_TYPES[event_type]]  # type: ignore[misc]
 
 
 def _without_values(error: ValidationError) -> str:

@@ -1,6 +1,6 @@
 """Whether an API does what its own OpenAPI document says, tried with thousands of odd requests."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,12 +18,18 @@ _EARLIEST, _LATEST = datetime(FIRST_YEAR, 1, 1), datetime(LAST_YEAR, 12, 31)  # 
 
 
 def broken_promises(
-    app: FastAPI, *, headers: Mapping[str, str] | None = None, examples: int = 20, seed: int = 1
+    app: FastAPI,
+    *,
+    headers: Mapping[str, str] | None = None,
+    examples: int = 20,
+    seed: int = 1,
+    unjudged: Collection[str] = (),
 ) -> list[str]:
     """What schemathesis found, each with a request that shows it; at best nothing.
 
     Starts the app's lifespan and ends it again. Valid input may still be refused, because rules
-    between fields are no part of a schema; everything else is a fault.
+    between fields are no part of a schema; everything else is a fault, except what schemathesis'
+    checks named in ``unjudged`` would call one.
     """
     _teach_formats()
     config = SchemathesisConfig.from_dict(
@@ -31,7 +37,9 @@ def broken_promises(
             "seed": seed,
             "headers": dict(headers or {}),
             "generation": {"max-examples": examples, "database": "none"},
-            "checks": {"positive_data_acceptance": {"enabled": False}},
+            "checks": {
+                check: {"enabled": False} for check in ("positive_data_acceptance", *unjudged)
+            },
         }
     )
     try:

@@ -1,0 +1,26 @@
+"""What the OpenAPI document says is all that ever happens."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from availability.app import make_app
+from shared.auth import ServiceTokens
+from shared.settings import ServiceSettings
+from shared.testing.promises import broken_promises
+from shared.testing.tokens import SERVICE_SECRET, MakeToken
+
+
+@pytest.mark.parametrize("caller", ["patient", "provider", "admin", "service"])
+def test_the_api_keeps_its_promises(
+    settings_values: dict[str, Any], make_token: MakeToken, caller: str
+) -> None:
+    token = (
+        ServiceTokens(SERVICE_SECRET, "reservations").token_for("availability")
+        if caller == "service"
+        else make_token(caller, uuid4())
+    )
+    app = make_app(ServiceSettings(**settings_values))
+
+    assert broken_promises(app, headers={"Authorization": f"Bearer {token}"}, examples=5) == []
