@@ -31,6 +31,7 @@ class ServiceSettings(BaseSettings):
 
     worker_port: int | None = None
     """Where a worker serves its health and metrics; none when not set."""
+    worker_host: str = "127.0.0.1"
 
     @field_validator("service_secret")
     @classmethod

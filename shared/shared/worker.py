@@ -97,7 +97,8 @@ async def _run(name: str, settings: Settings, build: Build[Settings]) -> int:
             readiness = await resources.enter_async_context(
                 Readiness.open(database, settings.amqp_url, name=f"{name}-worker")
             )
-            loops["health"] = _Health(readiness, settings.worker_port).run
+            address = (settings.worker_host, settings.worker_port)
+            loops["health"] = _Health(readiness, address).run
         status = await _run_loops(loops, stop)
     logger.info("worker_stopped", status=status)
     return status
@@ -190,13 +191,13 @@ class Timer:
 class _Health:
     """Serves the worker's health in the worker's own event loop: a blocked loop fails its probe."""
 
-    def __init__(self, readiness: Readiness, port: int) -> None:
+    def __init__(self, readiness: Readiness, address: tuple[str, int]) -> None:
         self._app = Starlette(routes=health_routes(readiness))
-        self._port = port
+        self._address = address
 
     async def run(self) -> None:
-        with socket.create_server(("127.0.0.1", self._port)) as listening:
-            logger.info("health_listening", port=self._port)
+        with socket.create_server(self._address) as listening:
+            logger.info("health_listening", port=self._address[1])
             server = _Server(
                 uvicorn.Config(
                     self._app,

@@ -5,7 +5,7 @@ answers with most.
 """
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import repeat
@@ -40,7 +40,7 @@ def etag(head: bytes, listings: Sequence[Listing]) -> str:
         for run, standing in runs:
             if standing != before:
                 starts.append(_MARK)
-                digest.update(_rest(at, standing).encode())
+                digest.update(str(standing).encode())
                 before = standing
             starts.extend(run)
         digest.update(f"{at.id_prefix}{sorted(held)}".encode())
@@ -50,36 +50,36 @@ def etag(head: bytes, listings: Sequence[Listing]) -> str:
 
 def body(head: bytes, offer: Offer, listings: Sequence[Listing]) -> bytes:
     """``head`` is a JSON object that lacks only its member ``timeslots``."""
-    texts = [
-        (run[0], text)
-        for at, runs, held in listings
-        for run, standing in (runs if len(listings) == 1 else _apart(runs))
-        for text in [_text(at, run, standing, offer.duration, held)]
-    ]
-    if len(listings) > 1:
-        texts.sort(key=itemgetter(0))
-    return b'%b,"timeslots":[%b]}' % (head[:-1], ",".join(text for _, text in texts).encode())
+    if len(listings) == 1:
+        texts = _texts(offer, listings[0])
+    else:
+        by_start: list[tuple[int, str]] = []
+        for at, runs, held in listings:
+            apart = [(range(s, s + 1), standing) for run, standing in runs for s in run]
+            starts = (run.start for run, _ in apart)
+            by_start += zip(starts, _texts(offer, Listing(at, apart, held)), strict=True)
+        by_start.sort(key=itemgetter(0))
+        texts = [text for _, text in by_start]
+    return b'%b,"timeslots":[%b]}' % (head[:-1], ",".join(texts).encode())
 
 
-def _apart(runs: Sequence[Run]) -> Iterator[Run]:
-    """Each start by itself, so that the timeslots of several places can be put in order."""
+def _texts(offer: Offer, listing: Listing) -> list[str]:
+    """The timeslots of each run, joined by commas."""
+    at, runs, held = listing
+    begin, duration = f'{{"id":"{at.id_prefix}', offer.duration
+    rests = {standing: _rest(at, standing) for standing in {each for _, each in runs}}
+    texts: list[str] = []
     for run, standing in runs:
-        for start in run:
-            yield range(start, start + 1), standing
-
-
-def _text(
-    at: OfferedPlace, run: range, standing: Standing, duration: int, held: frozenset[int]
-) -> str:
-    begin, rest = f'{{"id":"{at.id_prefix}', _rest(at, standing)
-    if held.isdisjoint(run):
-        end = f"{rest}false}}"
-        middle = f"{end},{begin}".join(map(_when, run, repeat(duration)))
-        return f"{begin}{middle}{end}"
-    return ",".join(
-        f"{begin}{_when(start, duration)}{rest}{'true' if start in held else 'false'}}}"
-        for start in run
-    )
+        rest = rests[standing]
+        if held.isdisjoint(run):
+            end = f"{rest}false}}"
+            middle = f"{end},{begin}".join(map(_when, run, repeat(duration)))
+            texts.append(f"{begin}{middle}{end}")
+        else:
+            ends = (f"{rest}{'true' if start in held else 'false'}}}" for start in run)
+            whens = map(_when, run, repeat(duration))
+            texts.append(",".join(f"{begin}{w}{e}" for w, e in zip(whens, ends, strict=True)))
+    return texts
 
 
 @lru_cache(maxsize=1 << 15)

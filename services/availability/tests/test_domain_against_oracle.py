@@ -53,6 +53,7 @@ SCOPES = st.builds(
     room_id=st.sampled_from([None, *ROOMS]),
     mode=st.sampled_from([None, None, None, Mode.IN_PERSON, Mode.VIDEO]),
 )
+WIDE_SCOPES = st.sampled_from([Scope(), Scope(), *(Scope(room_id=room_id) for room_id in ROOMS)])
 OFFERS = st.builds(
     Offer,
     service_id=st.just(SERVICE),
@@ -100,7 +101,7 @@ def rules(draw: st.DrawFn, number: int, first_on: date, zones: list[str]) -> Sch
         slot_interval=draw(st.sampled_from([5, 10, 15, 20, 30, 60])),
         timezone=draw(st.sampled_from(zones)),
         breaks=tuple(Break(start, end) for start, end in breaks if draw(st.booleans())),
-        scope=draw(SCOPES) if number and draw(st.booleans()) else Scope(),
+        scope=draw(WIDE_SCOPES | SCOPES if number else WIDE_SCOPES),
         priority=draw(st.integers(0, 2)),
         effective_from=draw(st.sampled_from(effective)) if number else None,
         effective_to=draw(st.sampled_from(effective)) if number else None,
@@ -141,7 +142,7 @@ def clinics(draw: st.DrawFn) -> tuple[Clinic, date, date]:
             draw(st.sampled_from(ExceptionKind)),
             minutes_down(start),
             minutes_down(end),
-            draw(SCOPES.map(_without_mode)) if draw(st.booleans()) else Scope(),
+            _without_mode(draw(WIDE_SCOPES | SCOPES)),
             draw(st.integers(0, 2)),
         )
 

@@ -39,7 +39,8 @@ SELECT
         FROM resources r
         LEFT JOIN claims c ON c.resource_id = r.id AND c.period && tstzrange(
             $3::timestamptz - make_interval(mins => service.buffer_before_minutes),
-            $3::timestamptz + make_interval(mins => service.duration_minutes + service.buffer_after_minutes))
+            $3::timestamptz
+                + make_interval(mins => service.duration_minutes + service.buffer_after_minutes))
         LEFT JOIN appointments a ON a.id = c.appointment_id
         WHERE r.provider_id = $1 AND r.is_active
         GROUP BY r.id

@@ -1,5 +1,6 @@
 """Providers, services and wishes that are valid by default; override what the test is about."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -132,8 +133,8 @@ async def a_clinic(
     database: Database,
     *,
     staff: int = 1,
-    resources: list[dict[str, Any]] = [],
-    **service: Any,  # noqa: B006
+    resources: Sequence[dict[str, Any]] = (),
+    **service: Any,
 ) -> Clinic:
     provider = a_provider()
     clinic = Clinic(provider, a_service(provider.id, **service))

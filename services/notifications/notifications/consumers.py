@@ -14,7 +14,7 @@ from shared.events.booking import (
     BookingRescheduled,
 )
 from shared.events.envelope import Event
-from shared.events.patient import PatientUpdated
+from shared.events.patient import PatientDeleted, PatientUpdated
 from shared.events.provider import ProviderDeleted, ProviderUpdated
 from shared.messaging import Handlers
 
@@ -31,6 +31,10 @@ async def provider_updated(db: Connection, event: Event[ProviderUpdated]) -> Non
     await save_contact(db, Party.PROVIDER, event.data)
 
 
+async def patient_deleted(db: Connection, event: Event[PatientDeleted]) -> None:
+    await erase_contact(db, Party.PATIENT, event.data.id, version=event.data.version)
+
+
 async def provider_deleted(db: Connection, event: Event[ProviderDeleted]) -> None:
     await erase_contact(db, Party.PROVIDER, event.data.id, version=event.data.version)
 
@@ -44,6 +48,7 @@ HANDLERS: Handlers = {
     BookingCompleted: appointment_changed,
     BookingNoShow: appointment_changed,
     PatientUpdated: patient_updated,
+    PatientDeleted: patient_deleted,
     ProviderUpdated: provider_updated,
     ProviderDeleted: provider_deleted,
 }

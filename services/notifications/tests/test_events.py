@@ -15,9 +15,10 @@ from shared.events.booking import (
     BookingHeld,
     BookingRequested,
 )
+from shared.events.patient import PatientDeleted
 from shared.events.provider import ProviderDeleted
 
-from .builders import PROVIDER, a_patient, a_provider, an_appointment
+from .builders import PATIENT, PROVIDER, a_patient, a_provider, an_appointment
 from .conftest import Rows, Tell
 
 
@@ -190,3 +191,11 @@ async def test_a_deletion_that_comes_first_stays(tell: Tell, database: Database)
     await tell(ProviderDeleted(id=PROVIDER, version=2), a_provider(version=1))
 
     assert (await contact(database, "provider"))["is_erased"]
+
+
+async def test_an_erased_patient_is_forgotten(tell: Tell, database: Database) -> None:
+    await tell(a_patient(version=1), PatientDeleted(id=PATIENT, version=2), a_patient(version=1))
+
+    known = await contact(database, "patient")
+    assert (known["name"], known["email"], known["phone"]) == (None, None, None)
+    assert known["is_erased"]

@@ -44,6 +44,4 @@ def test_the_api_keeps_its_promises(
 
     # A released reservation can still be looked at, and says that it is released.
     unjudged = ["use_after_free"]
-    assert (
-        broken_promises(make_app(settings), headers=headers, examples=5, unjudged=unjudged) == []
-    )
+    assert broken_promises(make_app(settings), headers=headers, examples=5, unjudged=unjudged) == []

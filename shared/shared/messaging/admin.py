@@ -16,7 +16,7 @@ import orjson
 from aio_pika.abc import AbstractConnection
 
 from shared.db import Database
-from shared.messaging.broker import BrokerUnavailable, Unroutable, connected
+from shared.messaging.broker import BrokerUnavailable, NotTaken, connected
 from shared.messaging.parking import (
     Parked,
     depth,
@@ -221,7 +221,7 @@ def main() -> int:
     arguments = _arguments().parse_args()
     try:
         asyncio.run(run(arguments, os.environ, sys.stdout.write))
-    except (Refused, BrokerUnavailable, Unroutable) as refusal:
+    except (Refused, BrokerUnavailable, NotTaken) as refusal:
         sys.stderr.write(f"{refusal}\n")
         return 1
     return 0

@@ -1,4 +1,4 @@
-"""The way to the broker: named connections, a limit for every wait, and only two exceptions."""
+"""The way to the broker: named connections, a limit for every wait, and few exceptions."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import aio_pika
 from aio_pika.abc import AbstractConnection
-from aio_pika.exceptions import AMQPError, PublishError
+from aio_pika.exceptions import AMQPError, DeliveryError, PublishError
 
 from shared.messaging.stopping import is_stray
 
@@ -19,13 +19,17 @@ class BrokerUnavailable(Exception):
     """The broker did not answer, or refused; nothing is known about the message in hand."""
 
 
-class Unroutable(Exception):
+class NotTaken(Exception):
+    """The broker works, and has not taken this message: a queue that it is meant for is full."""
+
+
+class Unroutable(NotTaken):
     """The broker has no queue for this message and has given it back."""
 
 
 @contextmanager
 def broker_errors(doing: str) -> Iterator[None]:
-    """Turn whatever aio-pika raises inside into BrokerUnavailable or Unroutable.
+    """Turn whatever aio-pika raises inside into BrokerUnavailable or NotTaken.
 
     A connection that dies under a waiting call can end it with a CancelledError although nobody
     cancelled the task; unturned, that would silently end the loop around the call.
@@ -34,6 +38,8 @@ def broker_errors(doing: str) -> Iterator[None]:
         yield
     except PublishError as error:
         raise Unroutable(f"{doing}: no queue takes the message") from error
+    except DeliveryError as error:
+        raise NotTaken(f"{doing}: refused") from error
     except (AMQPError, OSError, RuntimeError, TimeoutError, EOFError) as error:
         raise BrokerUnavailable(f"{doing}: {type(error).__name__}") from error
     except asyncio.CancelledError as error:

@@ -20,7 +20,7 @@ from shared.messaging import metrics
 from shared.messaging.broker import (
     HEARTBEAT,
     BrokerUnavailable,
-    Unroutable,
+    NotTaken,
     broker_errors,
     connected,
 )
@@ -79,6 +79,7 @@ class Consumer:
         self._deliveries = Deliveries()
         self._stop = Stop()
         self._probe_at = 0.0
+        self._waits_for_broker = False
 
     async def run(self) -> None:
         """Consume until cancelled; then the message in hand is finished, the others go back.
@@ -101,8 +102,12 @@ class Consumer:
                         heartbeat=self._heartbeat,
                     ) as connection:
                         await self._consume(connection)
-                except (BrokerUnavailable, Unroutable) as error:
-                    logger.warning("consumer_lost_broker", failure=str(error))
+                except (BrokerUnavailable, NotTaken) as error:
+                    if not self._waits_for_broker:
+                        self._waits_for_broker = True
+                        logger.warning(
+                            "consumer_waits_for_broker", queue=self._queues.main, failure=str(error)
+                        )
                     await self._stop.pause(_RECONNECT_PAUSE)
         finally:
             await self._publisher.disconnect()
@@ -144,6 +149,7 @@ class Consumer:
         with broker_errors("consume"):
             await channel.basic_qos(prefetch_count=_PREFETCH, timeout=_PROBE_TIMEOUT)
             await channel.basic_consume(self._queues.main, deliveries.add, timeout=_PROBE_TIMEOUT)
+        self._waits_for_broker = False
         logger.info("consumer_started", queue=self._queues.main)
         while not self._stop.requested:
             await self._probe(channel)
@@ -174,6 +180,8 @@ class Consumer:
                 self._tell_handled(delivery, event, started)
             return
         for delivery, event in readable:
+            if self._stop.requested:
+                return
             await self._handle_alone(channel, delivery, event)
 
     async def _handle_alone(

@@ -5,7 +5,7 @@ from prometheus_client import Counter, Gauge, Histogram
 PUBLISHED = Counter("outbox_published_total", "Events confirmed by the broker.", ["type"])
 UNROUTED = Counter(
     "outbox_unrouted_total",
-    "Events that no queue took: nobody listens, or a queue is missing.",
+    "Events that nobody listens to.",
     ["type"],
 )
 BACKLOG = Gauge("outbox_backlog", "Events committed and not yet published.")

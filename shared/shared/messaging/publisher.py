@@ -14,7 +14,7 @@ from shared.messaging.broker import (
     HEARTBEAT,
     TIMEOUT,
     BrokerUnavailable,
-    Unroutable,
+    NotTaken,
     broker_errors,
     close_connection,
     open_connection,
@@ -70,7 +70,7 @@ class Publisher:
 
     async def publish_all(
         self, messages: Sequence[Outgoing]
-    ) -> list[BrokerUnavailable | Unroutable | None]:
+    ) -> list[BrokerUnavailable | NotTaken | None]:
         """Publish in order, wait for all confirms together, and say for each how it ended."""
         try:
             channel = await self._open_channel()
@@ -83,7 +83,7 @@ class Publisher:
 
     async def _send(
         self, channel: AbstractChannel, message: Outgoing
-    ) -> BrokerUnavailable | Unroutable | None:
+    ) -> BrokerUnavailable | NotTaken | None:
         try:
             with broker_errors("publish"):
                 confirming = await channel.get_underlay_channel()
@@ -101,7 +101,7 @@ class Publisher:
                     mandatory=True,
                     timeout=self._timeout,
                 )
-        except (BrokerUnavailable, Unroutable) as failure:
+        except (BrokerUnavailable, NotTaken) as failure:
             return failure
         return None
 

@@ -6,7 +6,7 @@ found, because unpublished rows are looked for, not rows behind the last one.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import Any, TypeAlias
@@ -17,7 +17,7 @@ from aio_pika.abc import AbstractConnection
 from shared.database_trouble import is_passing
 from shared.db import OUTBOX_CHANNEL
 from shared.messaging import metrics
-from shared.messaging.broker import HEARTBEAT, TIMEOUT, BrokerUnavailable, Unroutable
+from shared.messaging.broker import HEARTBEAT, TIMEOUT, BrokerUnavailable, NotTaken, Unroutable
 from shared.messaging.publisher import Outgoing, Publisher
 from shared.messaging.stopping import Stop, run_until_cancelled
 from shared.messaging.topology import EXCHANGE, LISTENERS, Listeners, declare_listeners
@@ -52,7 +52,7 @@ _SERVER_SETTINGS = {
 _BATCH = 200
 _STANDBY_PAUSE = 0.5
 _FAILURE_PAUSE = 0.5
-_UNROUTABLE_PAUSE = 5.0
+_PUT_OFF_PAUSE = 2.0
 _MEASURE_PAUSE = 5.0
 _GRACE = 6.0
 
@@ -91,8 +91,9 @@ class Relay:
         self._stop = Stop()
         self._wake = asyncio.Event()
         self._limit = _BATCH
-        self._unroutable: dict[str, float] = {}
+        self._put_off: dict[str, float] = {}
         self._measure_at = 0.0
+        self._waits_for: str | None = None
 
     async def run(self) -> None:
         """Publish until cancelled; outages of the database and of the broker are waited out."""
@@ -110,7 +111,7 @@ class Relay:
                 except Exception as error:
                     if not is_passing(error):
                         raise
-                    logger.warning("relay_lost_database", failure=type(error).__name__)
+                    self._tell_once("relay_waits_for_database", type(error).__name__)
                     await self._stop.pause(_FAILURE_PAUSE)
         finally:
             await self._publisher.disconnect()
@@ -129,6 +130,7 @@ class Relay:
                 if self._stop.requested:
                     return
             logger.info("relay_active")
+            self._waits_for = None
             metrics.ACTIVE.set(1)
             await connection.add_listener(OUTBOX_CHANNEL, lambda *_: self._wake.set())
             await self._lead(connection)
@@ -157,7 +159,7 @@ class Relay:
     async def _publish_batch(self, connection: _Connection) -> bool:
         """Publish and mark what waits; returns whether more may be waiting already."""
         now = monotonic()
-        skipped = [event_type for event_type, until in self._unroutable.items() if until > now]
+        skipped = [event_type for event_type, until in self._put_off.items() if until > now]
         rows = await connection.fetch(_SELECT, self._limit, skipped)
         if not rows:
             return False
@@ -189,35 +191,48 @@ class Relay:
     async def _learn(self, rows: Sequence[asyncpg.Record], outcomes: Sequence[Any]) -> bool:
         """Count, slow down for what did not go out; returns whether that is to be tried again."""
         lost = next((each for each in outcomes if isinstance(each, BrokerUnavailable)), None)
-        missing: set[str] = set()
+        not_taken: dict[str, NotTaken] = {}
         for row, outcome in zip(rows, outcomes, strict=True):
             event_type = row["type"]
             if outcome is None:
                 metrics.PUBLISHED.labels(event_type).inc()
-                self._unroutable.pop(event_type, None)
-            elif isinstance(outcome, Unroutable):
+                self._put_off.pop(event_type, None)
+            elif isinstance(outcome, Unroutable) and self._is_unheard(row):
                 metrics.UNROUTED.labels(event_type).inc()
-                if not self._is_unheard(row):
-                    missing.add(event_type)
-        if missing:
-            await self._restore_queues(missing)
+            elif isinstance(outcome, NotTaken):
+                not_taken[event_type] = outcome
+        if not_taken:
+            await self._put_types_off(not_taken)
         if lost is None:
+            if self._waits_for is not None:
+                self._waits_for = None
+                logger.info("relay_goes_on")
             self._limit = _BATCH
             return False
         # While the broker is in trouble one message asks whether it is over.
         self._limit = 1
-        logger.warning("relay_lost_broker", failure=str(lost))
+        self._tell_once("relay_waits_for_broker", str(lost))
         await self._stop.pause(_FAILURE_PAUSE)
         return True
 
-    async def _restore_queues(self, missing: set[str]) -> None:
-        """A listener's queue is gone: make it again, and let other types pass if that fails."""
-        logger.error("queue_missing", types=sorted(missing))
-        for event_type in missing:
-            known = event_type in self._unroutable
-            self._unroutable[event_type] = monotonic() + (_UNROUTABLE_PAUSE if known else 0.0)
-        # Opening the next connection declares everything anew.
-        await self._publisher.disconnect()
+    def _tell_once(self, waits_for: str, failure: str) -> None:
+        """One line for an outage, however often it is met."""
+        if self._waits_for != waits_for:
+            self._waits_for = waits_for
+            logger.warning(waits_for, failure=failure)
+
+    async def _put_types_off(self, not_taken: Mapping[str, NotTaken]) -> None:
+        """Let the other types pass; a listener's queue that is gone is made again at once."""
+        gone = any(isinstance(failure, Unroutable) for failure in not_taken.values())
+        for event_type, failure in not_taken.items():
+            first = event_type not in self._put_off
+            if first:
+                logger.error("event_not_taken", type=event_type, failure=str(failure))
+            pause = 0.0 if first and isinstance(failure, Unroutable) else _PUT_OFF_PAUSE
+            self._put_off[event_type] = monotonic() + pause
+        if gone:
+            # Opening the next connection declares everything anew.
+            await self._publisher.disconnect()
 
     async def _declare(self, connection: AbstractConnection) -> None:
         await declare_listeners(connection, self._exchange, self._listeners)

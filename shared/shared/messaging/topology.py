@@ -59,7 +59,8 @@ LISTENERS: Listeners = {
         }
     ),
     "reservations": frozenset({"booking.requested", "booking.confirmed", "booking.cancelled"}),
-    "notifications": _BOOKING | {"patient.updated", "provider.updated", "provider.deleted"},
+    "notifications": _BOOKING
+    | {"patient.updated", "patient.deleted", "provider.updated", "provider.deleted"},
     "calendar-sync": _BOOKING - {"booking.held"} | {"provider.updated", "provider.deleted"},
 }
 

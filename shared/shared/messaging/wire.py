@@ -67,7 +67,7 @@ def message_model(event_type: str) -> type[Event[Any]]:
     """The model of a whole message; the first call for a type builds it."""
     if event_type not in EVENT_TYPES:
         raise UnknownEventType("no such event type")
-    return Event[EVENT_TYPES[event_type]]  # type: ignore[misc]
+    return Event.__class_getitem__(EVENT_TYPES[event_type])  # type: ignore[return-value]
 
 
 def _without_values(error: ValidationError) -> str:

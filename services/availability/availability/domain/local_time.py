@@ -12,7 +12,6 @@ from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-MINUTES_PER_DAY = 24 * 60
 _SECONDS_PER_DAY = 24 * 60 * 60
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = _EPOCH.toordinal()
@@ -28,7 +27,7 @@ class _Period(NamedTuple):
     clock_end: int
 
 
-class LocalYear(NamedTuple):
+class _LocalYear(NamedTuple):
     """One year of one zone: where each day begins, and on which days the clock is changed."""
 
     first_day: int
@@ -82,12 +81,12 @@ def moment(at: int) -> datetime:
     return _EPOCH + timedelta(minutes=at)
 
 
-def _year_of(zone: str, day: int) -> LocalYear:
+def _year_of(zone: str, day: int) -> _LocalYear:
     return _local_year(zone, date.fromordinal(day).year)
 
 
 @lru_cache(maxsize=512)
-def _local_year(zone: str, year: int) -> LocalYear:
+def _local_year(zone: str, year: int) -> _LocalYear:
     if not _FIRST_YEAR <= year <= _LAST_YEAR:
         raise ValueError(f"local time is known from year {_FIRST_YEAR} to {_LAST_YEAR}")
     first_day = date(year, 1, 1).toordinal()
@@ -98,7 +97,7 @@ def _local_year(zone: str, year: int) -> LocalYear:
         clocks = (before.clock_end, after.starts_at + after.offset)
         first, last = (clock // _SECONDS_PER_DAY + _EPOCH_DAY for clock in sorted(clocks))
         uneven.update(range(first, last + 1))
-    return LocalYear(
+    return _LocalYear(
         first_day,
         [_resolve(periods, day, 0) for day in range(first_day, next_year)],
         frozenset(uneven),

@@ -85,7 +85,7 @@ class WeeklyHours:
 
         Some before and after may be among them.
         """
-        if len(self._weeks) > 1:
+        if len(self._weeks) > 1 and start < end:
             return _owned(self.windows(start, end))
         return [
             opening

@@ -32,7 +32,7 @@ router = new_router(prefix="/v1/providers", tags=["availability"])
 _CACHING = {"Cache-Control": "private, max-age=15", "Vary": "Authorization"}
 
 
-def set_ups_of(request: Request) -> SetUps:
+async def set_ups_of(request: Request) -> SetUps:
     """What this process has read of set-ups; see `set_up.py`."""
     set_ups: SetUps = request.app.state.set_ups
     return set_ups
