@@ -4,12 +4,12 @@ Asyncpg and hand-written SQL, because this is read for every list of timeslots a
 every booking (measured: SQLAlchemy alone would cost 0.6 ms of a request's 0.5).
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from struct import iter_unpack
-from typing import Any
 from uuid import UUID
 
 from availability.domain.explanations import BusyTime, Claim
+from availability.domain.intervals import Interval
 from availability.domain.local_time import minutes_down, minutes_up
 from availability.domain.schedule import AvailabilityException, ExceptionKind, Scope
 from availability.refusals import ProviderNotFound, ServiceNotFound
@@ -21,6 +21,9 @@ from shared.db import Connection
 # opening hours need the exceptions of two more days before and after.
 _NEAR = "interval '1 day'"
 _FAR = "interval '3 days'"
+
+_MINUTE = 60_000_000
+_YEAR_2000 = minutes_down(datetime(2000, 1, 1, tzinfo=UTC))
 
 _SET_UP = """
 jsonb_build_object(
@@ -54,8 +57,8 @@ jsonb_build_object(
 )
 """
 
-# The claims of a unit come as one string of big-endian pairs (first minute, minute after the last):
-# PostgreSQL and Python are through with 500 of them before they would be with 50 records.
+# The claims of a unit come as one string, start and end in turn as PostgreSQL sends them:
+# microseconds since 2000. Five hundred of them cost both sides less than fifty rows would.
 _SITUATION = f"""
 WITH own AS (
     SELECT id, timeslot_id, starts_at FROM appointments
@@ -77,11 +80,8 @@ SELECT
             AND e.starts_at < $6::timestamptz + {_FAR}
     ) AS exceptions,
     ARRAY(
-        SELECT (c.resource_id, c.hold_expires_at IS NOT NULL, own.id, string_agg(
-            int8send(floor(date_part('epoch', c.starts_at) / 60)::bigint << 32
-                | ceil(date_part('epoch', c.ends_at) / 60)::bigint),
-            ''
-        ))
+        SELECT (c.resource_id, c.hold_expires_at IS NOT NULL, own.id,
+            string_agg(timestamptz_send(c.starts_at) || timestamptz_send(c.ends_at), ''))
         FROM claims c LEFT JOIN own ON own.id = c.appointment_id
         WHERE c.provider_id = $1 AND c.starts_at < $6 + {_NEAR} AND c.ends_at > $5 - {_NEAR}
             AND c.starts_at > $5 - 2 * {_NEAR}
@@ -134,7 +134,7 @@ async def look(
         exceptions=[_exception(*each) for each in row["exceptions"]],
         busy=[BusyTime(id_, minutes_down(a), minutes_up(b)) for id_, a, b in row["busy"]],
         claimed=[
-            ClaimedUnit(unit_id, is_held, own_hold, _pairs(packed))
+            ClaimedUnit(unit_id, is_held, own_hold, _intervals(packed))
             for unit_id, is_held, own_hold, packed in row["claims"]
         ],
         own_holds={
@@ -173,8 +173,11 @@ async def claims_in_full(
     ]
 
 
-def _pairs(packed: bytes) -> list[Any]:
-    return sorted(iter_unpack(">ii", packed))
+def _intervals(packed: bytes) -> list[Interval]:
+    return sorted(
+        (start // _MINUTE + _YEAR_2000, -(-end // _MINUTE) + _YEAR_2000)
+        for start, end in iter_unpack(">qq", packed)
+    )
 
 
 def _exception(

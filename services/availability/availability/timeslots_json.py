@@ -20,8 +20,6 @@ from availability.domain.timeslots import Run, Standing
 from availability.set_up import OfferedPlace
 from shared.fields import instant_text
 
-_MARK = -1
-
 
 class Listing(NamedTuple):
     """The timeslots of one place, in order, and the starts that the asking user holds."""
@@ -36,14 +34,15 @@ def etag(head: bytes, listings: Sequence[Listing]) -> str:
     digest = blake2b(head, digest_size=15)
     for at, runs, held in listings:
         starts = array("q")
-        before: Standing | None = None
+        standings: dict[Standing, int] = {}
+        before = 0
         for run, standing in runs:
-            if standing != before:
-                starts.append(_MARK)
-                digest.update(str(standing).encode())
-                before = standing
+            mark = standings.setdefault(standing, -1 - len(standings))
+            if mark != before:
+                starts.append(mark)
+                before = mark
             starts.extend(run)
-        digest.update(f"{at.id_prefix}{sorted(held)}".encode())
+        digest.update(f"{at.id_prefix}{list(standings)}{sorted(held)}".encode())
         digest.update(starts)
     return f'"{digest.hexdigest()}"'
 

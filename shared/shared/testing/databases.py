@@ -38,7 +38,8 @@ def service_folder() -> Path:
     raise NotImplementedError
 
 
-@pytest.fixture(scope="session")
+# Of a module, not of the session: one session runs the tests of several services.
+@pytest.fixture(scope="module")
 def schema(service_folder: Path) -> tuple[str, str, Build]:
     """The service's name, a fingerprint of its migrations, and how to run them."""
     versions = sorted((service_folder / "migrations" / "versions").glob("*.py"))
@@ -47,7 +48,7 @@ def schema(service_folder: Path) -> tuple[str, str, Build]:
     return name, digest.hexdigest()[:12], lambda url: upgrade(service_folder, url)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def template_database(postgres_url: str, schema: tuple[str, str, Build]) -> str:
     """The name of a migrated database that nobody is connected to."""
     service, fingerprint, build = schema
