@@ -70,10 +70,6 @@ events: $(VENV)/.made ## write the AsyncAPI document anew, after a change of the
 	@$(PYTHON) -m shared.events.asyncapi > docs/asyncapi.json.new
 	@mv docs/asyncapi.json.new docs/asyncapi.json
 
-.PHONY: events
-events: $(VENV)/.made ## write docs/asyncapi.json anew from the event models
-	@$(PYTHON) -m shared.events.asyncapi > docs/asyncapi.json
-
 .PHONY: lock
 lock: $(VENV)/.made ## pin the newest versions that requirements/*.in allow
 	@command -v uv > /dev/null || test -x $(VENV)/bin/uv || $(PYTHON) -m pip install -q uv

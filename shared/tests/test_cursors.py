@@ -2,7 +2,7 @@
 
 from base64 import urlsafe_b64encode
 from datetime import UTC, datetime
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -28,7 +28,7 @@ def test_no_cursor_means_the_first_page() -> None:
         "x",
         "AAAA",
         "_" * 34,
-        Position(datetime.now(UTC), uuid4()).cursor()[:-2],
+        Position(datetime(2026, 3, 29, tzinfo=UTC), UUID(int=7)).cursor()[:-2],
         urlsafe_b64encode(b"\x01" + b"\x7f" + b"\xff" * 7 + b"\x00" * 16).decode(),
     ],
 )

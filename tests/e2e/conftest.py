@@ -37,6 +37,7 @@ def provider_caller(system: System, client: AsyncClient) -> Caller:
     return Caller(client, known["token"], known["id"])
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Parallel test processes must not each start a system."""
     for item in items:

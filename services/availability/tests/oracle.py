@@ -253,12 +253,14 @@ def _standing(clinic: Clinic, owner: Owner, minute: datetime) -> list[Seen]:
 
 
 def _needed(clinic: Clinic, room_id: UUID | None) -> list[list[Unit]]:
-    here = [unit for unit in clinic.units if unit.location_id in (None, clinic.location_id)]
+    here = clinic.units
+    if clinic.location_id is not None:
+        here = [unit for unit in here if unit.location_id in (None, clinic.location_id)]
     needed = [[unit for unit in here if unit.kind is Kind.STAFF]]
     if clinic.rooms:
         rooms = {room_id} if room_id else clinic.rooms
         needed.append([u for u in here if u.kind is Kind.ROOM and u.room_id in rooms])
-    slots = [unit for unit in here if unit.kind is Kind.TELEHEALTH_SLOT]
+    slots = [unit for unit in clinic.units if unit.kind is Kind.TELEHEALTH_SLOT]
     if clinic.offer.mode is Mode.VIDEO and slots:
         needed.append(slots)
     for label in clinic.offer.equipment:

@@ -35,7 +35,7 @@ def is_disjoint(intervals: list[Interval]) -> bool:
     return cuts == sorted(cuts) and all(start < end for start, end in intervals)
 
 
-@cases(100)
+@cases(60)
 @given(ANY)
 def test_merging_keeps_every_minute_and_leaves_nothing_that_touches(drawn: list[Interval]) -> None:
     merged = merge(drawn)
@@ -45,7 +45,7 @@ def test_merging_keeps_every_minute_and_leaves_nothing_that_touches(drawn: list[
     assert all(end < start for (_, end), (start, _) in pairwise(merged))
 
 
-@cases(100)
+@cases(60)
 @given(DISJOINT, DISJOINT)
 def test_subtracting_and_intersecting_divide_the_minutes(
     left: list[Interval], right: list[Interval]
@@ -58,7 +58,7 @@ def test_subtracting_and_intersecting_divide_the_minutes(
     assert is_disjoint(inside)
 
 
-@cases(100)
+@cases(60)
 @given(DISJOINT, DISJOINT)
 def test_each_interval_gets_its_own_pieces(left: list[Interval], right: list[Interval]) -> None:
     for interval, outside, inside in zip(
@@ -68,7 +68,7 @@ def test_each_interval_gets_its_own_pieces(left: list[Interval], right: list[Int
         assert inside == intersect([interval], right)
 
 
-@cases(100)
+@cases(60)
 @given(DISJOINT, st.integers(0, 40), st.integers(1, 40))
 def test_overlapping_intervals_are_those_that_share_a_minute(
     intervals: list[Interval], start: int, length: int
@@ -80,7 +80,7 @@ def test_overlapping_intervals_are_those_that_share_a_minute(
     ]
 
 
-@cases(100)
+@cases(60)
 @given(MERGED, st.integers(0, 40), st.integers(0, 40))
 def test_minutes_can_be_taken_once(taken: list[Interval], start: int, end: int) -> None:
     before = minutes(taken)

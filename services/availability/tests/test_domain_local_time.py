@@ -78,7 +78,7 @@ def test_a_day_is_as_long_as_the_clock_gives(zone: str, on: date, hours: float) 
     assert instant(zone, day, 1440) - instant(zone, day, 0) == hours * 60
 
 
-@cases(120)
+@cases(80)
 @given(st.sampled_from(ZONES), DATES, MINUTES, st.booleans())
 def test_a_local_time_has_come_once_the_clock_shows_it_or_a_later_one(
     zone: str, on: date, minute: int, near_a_change: bool
@@ -94,7 +94,7 @@ def test_a_local_time_has_come_once_the_clock_shows_it_or_a_later_one(
     assert moment(instant(zone, day, minute)) == minutes[come]
 
 
-@cases(120)
+@cases(80)
 @given(st.sampled_from(ZONES), DATES, st.integers(0, 40))
 def test_every_instant_is_in_the_day_that_began_last(zone: str, on: date, length: int) -> None:
     first = on.toordinal()

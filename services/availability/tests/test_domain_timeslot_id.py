@@ -36,7 +36,7 @@ def test_an_id_never_changes() -> None:
     assert ID == "AYkAAAAAcACAAAAAAAAAAwHX4G24fZi-AAABxS-g"
 
 
-@cases(100)
+@cases(60)
 @given(
     st.uuids(), st.uuids(), st.uuids() | st.none(), st.sampled_from(Mode), st.integers(0, 1 << 31)
 )
@@ -81,14 +81,14 @@ def test_what_is_not_an_id_is_refused(text: str) -> None:
         read(text)
 
 
-@cases(100)
+@cases(60)
 @given(st.text(max_size=60) | st.text("AZaz09-_", min_size=40, max_size=40))
 def test_text_that_nobody_made_an_id_of_is_refused(text: str) -> None:
     with pytest.raises(UnknownTimeslotId):
         read(text)
 
 
-@cases(100)
+@cases(60)
 @given(st.integers(0, 39), st.sampled_from("AQgw-_09az"))
 def test_no_two_texts_are_the_same_id(position: int, letter: str) -> None:
     changed = ID[:position] + letter + ID[position + 1 :]

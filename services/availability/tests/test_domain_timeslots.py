@@ -330,6 +330,17 @@ def test_video_needs_a_slot_only_where_some_are_defined() -> None:
     ]
 
 
+def test_staff_of_another_location_do_not_count_unless_there_is_no_location() -> None:
+    away = Unit(UUID(int=18), Kind.STAFF, ELSEWHERE)
+
+    assert timeslots(units=(DOCTOR, away))["09:00"] == (Status.AVAILABLE, 1, None)
+    assert timeslots(units=(DOCTOR, away), location_id=None)["09:00"] == (
+        Status.AVAILABLE,
+        2,
+        None,
+    )
+
+
 def test_equipment_is_needed_by_its_labels() -> None:
     offer = replace(VISIT, equipment=frozenset({"ecg", "laser"}))
     ecg = Unit(UUID(int=16), Kind.EQUIPMENT, None, None, "ecg")

@@ -319,6 +319,7 @@ async def test_an_interrupted_request_is_forgotten_and_counts_no_longer(
 ) -> None:
     headers = as_user(uuid4())
     made = await api.post("/v1/reservations", json=body(), headers=headers)
+    assert made.status_code == 201, made.text
     async with database.transaction() as db:
         await db.execute("UPDATE reservations SET status = 'requested', expires_at = now()")
         assert await expire_due_reservations(db) == 1

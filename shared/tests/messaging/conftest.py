@@ -13,9 +13,9 @@ from .link import Link
 from .stage import Stage
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def reused_database(postgres_url: str, template_database: str) -> Iterator[str]:
-    """One database for all of these tests: they are many, and cloning takes longer than most."""
+    """One database for a module: the tests are many, and cloning takes longer than most of them."""
     name = f"test_{uuid4().hex}"
 
     async def execute(statement: str) -> None:

@@ -23,7 +23,7 @@ class Kind(StrEnum):
 class Unit:
     """One bookable unit that is in use; without a location it serves at all of them.
 
-    A unit of kind room names its room, and one of kind equipment has a label.
+    A room names its room, equipment has a label, and where a telehealth slot is does not matter.
     """
 
     id: UUID
@@ -62,6 +62,12 @@ class Place:
     location_id: UUID | None = None
     rooms: frozenset[UUID] = frozenset()
 
+    def is_served_by(self, unit: Unit) -> bool:
+        """Without a location by all units; by telehealth slots in any case."""
+        if self.location_id is None or unit.kind is Kind.TELEHEALTH_SLOT:
+            return True
+        return unit.location_id in (None, self.location_id)
+
     @property
     def only_room(self) -> UUID | None:
         return next(iter(self.rooms)) if len(self.rooms) == 1 else None
@@ -98,10 +104,10 @@ def needs(
     A given room is the only one that will do. A video appointment needs a telehealth slot only
     where some are in use; a room or a label that no unit has is a need that nothing meets.
     """
-    here = [unit for unit in units if unit.location_id in (None, place.location_id)]
+    units = tuple(units)
 
     def of(kind: Kind) -> tuple[Unit, ...]:
-        return tuple(unit for unit in here if unit.kind is kind)
+        return tuple(unit for unit in units if unit.kind is kind and place.is_served_by(unit))
 
     found = [Need(Kind.STAFF, of(Kind.STAFF))]
     if place.rooms:
