@@ -316,6 +316,38 @@ async def test_a_stopped_consumer_finishes_what_it_has_in_hand_and_returns_the_r
     await until(lambda: has_depth(stage, 5))
 
 
+async def test_a_stopped_consumer_returns_the_rest_of_a_batch_that_it_handles_singly(
+    stage: Stage,
+) -> None:
+    calls: list[UUID] = []
+    go_on = asyncio.Event()
+
+    async def work(connection: Connection, event: Event[Any]) -> None:
+        calls.append(event.data.id)
+        match event.data.version:
+            case 2:
+                await until(lambda: is_empty(stage))
+            case 3:
+                await go_on.wait()
+        await count_effect(connection, event)
+
+    await stage.declare()
+    first, gate, *batch = [an_event(version=version) for version in (1, 2, 3, 3, 3, 3)]
+    await stage.send(*map(body_of, [first, gate, *batch]))
+    consumer = stage.consumer({ProviderDeleted: work}, batch_timeout=0.5)
+    task = asyncio.create_task(consumer.run())
+    await until(lambda: calls.count(batch[0].id) == 2)
+
+    task.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert await stage.effects() == {event.id: 1 for event in (first, gate, batch[0])}
+    await until(lambda: has_depth(stage, 3))
+
+
 async def has_depth(stage: Stage, count: int) -> bool:
     return await stage.depth(stage.queues.main) == count
 
