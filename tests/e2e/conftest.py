@@ -35,11 +35,3 @@ def patient(system: System, client: AsyncClient) -> Callable[[int], Caller]:
 def provider_caller(system: System, client: AsyncClient) -> Caller:
     known = system.demo["providers"][0]
     return Caller(client, known["token"], known["id"])
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Parallel test processes must not each start a system."""
-    for item in items:
-        if "system" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("system"))
