@@ -148,6 +148,7 @@ async def book_visit(visit: VisitIn, request: Request) -> VisitOut:
         born_on=visit.born_on,
     )
     request.app.state.stored.append(visit)
+    request.app.state.ever_stored += 1
     return stored
 
 
@@ -215,6 +216,7 @@ def make_toy_api(
         **options,
     )
     app.state.stored = []
+    app.state.ever_stored = 0
     return app
 
 
