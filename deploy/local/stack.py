@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -60,12 +60,12 @@ class Choices:
 
 async def run(folder: RunFolder, choices: Choices, console: Console) -> None:
     """Bring everything up, tell the story, stay or end; nothing runs any more when it returns."""
-    with folder.held():
+    with folder.held(), Ports.held(folder.path / "ports.json") as ports:
         folder.demo_file.unlink(missing_ok=True)
         await end_leftovers(register_file(folder), console)
         if choices.port and not is_free(choices.port):
             raise CannotRun(f"port {choices.port} is in use; choose another one: PORT=…")
-        stack = await Stack.prepared(folder, choices, console)
+        stack = await Stack.prepared(folder, choices, console, ports)
         async with stack.running() as supervisor:
             clinic = await stack.load_demo_data()
             if choices.story:
@@ -142,9 +142,10 @@ class Stack:
         )
 
     @classmethod
-    async def prepared(cls, folder: RunFolder, choices: Choices, console: Console) -> Self:
+    async def prepared(
+        cls, folder: RunFolder, choices: Choices, console: Console, ports: Ports
+    ) -> Self:
         """Everything found or installed, every setting written, nothing started."""
-        ports = Ports(folder.path / "ports.json")
         servers = await find_servers(folder, ports, choices.given, console, durable=True)
         key = await asyncio.to_thread(signing_key, folder.keys)
         stack = cls(folder, choices, console, servers, key, ports)
@@ -186,12 +187,12 @@ class Stack:
             databases = group.create_task(self._databases_ready(supervisor))
             broker = group.create_task(self._servers.start_rabbitmq(supervisor, self._console))
             group.create_task(self._mail_ready(supervisor))
-            # An API answers without the broker: what it has to tell waits in its outbox.
-            apis = {services.api_name(s): around.api_ports[s.name] for s in SERVICES}
-            group.create_task(self._services_ready(supervisor, "APIs", apis, [databases]))
-            workers = {services.worker_name(s): around.worker_ports[s.name] for s in SERVICES}
-            needs = [databases, broker]
-            group.create_task(self._services_ready(supervisor, "workers", workers, needs))
+            # An API answers without the broker: what it has to tell waits in its outbox. Workers
+            # would only take processor time from the broker's start.
+            ports = {services.api_name(s): around.api_ports[s.name] for s in SERVICES}
+            group.create_task(self._services_ready(supervisor, "APIs", ports, databases))
+            ports = {services.worker_name(s): around.worker_ports[s.name] for s in SERVICES}
+            group.create_task(self._services_ready(supervisor, "workers", ports, databases, broker))
         with self._console.step("gateway"):
             await supervisor.start("gateway")
             url = f"{self.base_url}/healthz"
@@ -212,7 +213,7 @@ class Stack:
         supervisor: Supervisor,
         kind: str,
         ports: Mapping[str, int],
-        needs: Iterable[asyncio.Task[None]],
+        *needs: asyncio.Task[None],
     ) -> None:
         for need in needs:
             await need

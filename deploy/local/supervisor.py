@@ -119,7 +119,7 @@ class Supervisor:
             return await look()
 
         try:
-            await wait_for(look_unless_it_keeps_ending, name, limit=limit)
+            await wait_for(look_unless_it_keeps_ending, name, limit=limit, every=0.1)
         except WentWrong as error:
             raise WentWrong(f"{error}; its log ends with\n{self._last_words(name)}") from None
 

@@ -33,8 +33,8 @@ async def with_servers(command: Sequence[str], console: Console, *, rabbitmq: bo
     await _remove_abandoned(console)
     folder = _new_folder()
     try:
-        with folder.held():
-            return await _run_beside(folder, given, command, console)
+        with folder.held(), Ports.held(folder.path / "ports.json") as ports:
+            return await _run_beside(folder, ports, given, command, console)
     except CannotRun as error:
         if not await _docker_works():
             raise
@@ -54,9 +54,8 @@ def _folders_of_all_runs() -> list[Path]:
 
 
 async def _run_beside(
-    folder: RunFolder, given: Given, command: Sequence[str], console: Console
+    folder: RunFolder, ports: Ports, given: Given, command: Sequence[str], console: Console
 ) -> int:
-    ports = Ports(folder.path / "ports.json")
     servers = await find_servers(folder, ports, given, console, durable=False)
     async with Supervisor(folder, servers.programs(), console) as supervisor:
         async with asyncio.TaskGroup() as group:

@@ -74,10 +74,11 @@ async def a_gateway(folder: Path, **settings: str) -> AsyncIterator[Front]:
     async with AsyncExitStack() as stack:
         for upstream in upstreams.values():
             await stack.enter_async_context(upstream.running())
+        ports = stack.enter_context(Ports.held(folder / "ports.json"))
         gateway = Gateway(
             nginx=nginx,
             folder=folder / "gateway",
-            port=Ports(folder / "ports.json")["gateway"],
+            port=ports["gateway"],
             upstreams={name: f"127.0.0.1:{up.port}" for name, up in upstreams.items()},
             files=files_allowed(),
             settings=settings,
