@@ -182,6 +182,8 @@ class Sender:
         )
         try:
             await connection.add_listener(WAKE_CHANNEL, lambda *_: self._wake.set())
+            # Nobody heard the call of what was planned before.
+            self._wake.set()
             while not self._stop.requested:
                 await connection.execute("SELECT 1")
                 await self._stop.pause(_PROBE_PAUSE)
