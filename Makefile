@@ -33,7 +33,7 @@ demo: $(VENV)/.made ## the same, but end by itself; the exit code says whether a
 
 .PHONY: test
 test: $(VENV)/.made ## all tests, beside a private PostgreSQL and RabbitMQ (ARGS='-k hold -x')
-	@$(LOCAL) with-servers --end-with-parent -- $(PYTHON) -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(LOCAL) with-servers --end-with-parent -- $(PYTHON) -m pytest -n 2 $(ARGS)
 
 .PHONY: check
 check: $(VENV)/.made ## format, lint, types, import boundaries, migrations, compose file

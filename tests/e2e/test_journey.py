@@ -6,9 +6,6 @@ import pytest
 
 from tests.e2e.system import Caller, System, until
 
-# Parallel test processes must not each start a system.
-pytestmark = pytest.mark.xdist_group("system")
-
 
 @pytest.fixture
 def patient_zero(patient: Callable[[int], Caller]) -> Caller:

@@ -9,9 +9,6 @@ import pytest
 from shared.http import AsyncClient
 from tests.e2e.system import Caller, System, until
 
-# Parallel test processes must not each start a system.
-pytestmark = pytest.mark.xdist_group("system")
-
 PROCESSES = [
     f"{service}-{kind}"
     for service in ("availability", "bookings", "reservations", "notifications", "calendar-sync")

@@ -3,13 +3,8 @@
 import asyncio
 from collections import Counter
 
-import pytest
-
 from shared.http import AsyncClient
 from tests.e2e.system import Caller, System, until
-
-# Parallel test processes must not each start a system.
-pytestmark = pytest.mark.xdist_group("system")
 
 CLIENTS = 100
 
