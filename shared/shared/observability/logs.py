@@ -39,7 +39,6 @@ def configure_logging(service: str, level: str) -> None:
         processors=[*shared, structlog.processors.JSONRenderer(serializer=_to_bytes)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         logger_factory=structlog.BytesLoggerFactory(),
-        cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
