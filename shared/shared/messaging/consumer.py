@@ -34,8 +34,8 @@ from shared.messaging.topology import EXCHANGE, LISTENERS, RETRY_PAUSES, Queues
 from shared.messaging.wire import UnknownEventType, UnreadableMessage, decode, message_model
 from shared.observability import logger, trace_context
 
-_BATCH = 20
-_PREFETCH = 3 * _BATCH
+_LARGEST_BATCH = 50
+_PREFETCH = 3 * _LARGEST_BATCH
 _RECONNECT_PAUSE = 0.5
 _PROBE_PAUSE = 5.0
 _PROBE_TIMEOUT = 10.0
@@ -80,6 +80,7 @@ class Consumer:
         self._stop = Stop()
         self._probe_at = 0.0
         self._waits_for_broker = False
+        self._batch = _LARGEST_BATCH
 
     async def run(self) -> None:
         """Consume until cancelled; then the message in hand is finished, the others go back.
@@ -153,7 +154,7 @@ class Consumer:
         logger.info("consumer_started", queue=self._queues.main)
         while not self._stop.requested:
             await self._probe(channel)
-            taken = await deliveries.take(_BATCH, patience=_PROBE_PAUSE)
+            taken = await deliveries.take(self._batch, patience=_PROBE_PAUSE)
             await self._handle(channel, taken)
 
     async def _probe(self, channel: AbstractChannel) -> None:
@@ -174,11 +175,15 @@ class Consumer:
             for delivery in taken
             if (event := await self._read(channel, delivery)) is not None
         ]
-        if len(readable) > 1 and await self._handling.together([event for _, event in readable]):
-            await self._acknowledge(channel, readable[-1][0], everything_before=True)
-            for delivery, event in readable:
-                self._tell_handled(delivery, event, started)
-            return
+        if len(readable) > 1:
+            if await self._handling.together([event for _, event in readable]):
+                await self._acknowledge(channel, readable[-1][0], everything_before=True)
+                for delivery, event in readable:
+                    self._tell_handled(delivery, event, started)
+                self._batch = min(2 * self._batch, _LARGEST_BATCH)
+                return
+            # Too slow or too often with a bad one among them: less is lost in a smaller batch.
+            self._batch = max(len(readable) // 2, 2)
         for delivery, event in readable:
             if self._stop.requested:
                 return

@@ -133,7 +133,7 @@ async def test_a_commit_wakes_the_relay(stage: Stage) -> None:
         await stage.commit(an_event())
         await stage.take(1)
 
-    assert monotonic() - started < 1
+    assert monotonic() - started < 5
 
 
 async def test_of_two_relays_one_is_active_and_the_other_takes_over(stage: Stage) -> None:
@@ -150,7 +150,7 @@ async def test_of_two_relays_one_is_active_and_the_other_takes_over(stage: Stage
         await stage.commit(an_event())
         await until(stage.all_published)
 
-        assert monotonic() - died < 2
+        assert monotonic() - died < 5
         assert await active_relays(stage) == 1
     finally:
         for relay in relays:
