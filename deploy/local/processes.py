@@ -68,8 +68,12 @@ def supervisor_config(
 
 def _program(program: Program, logs: Path) -> str:
     environment = ",".join(f'{name}="{value}"' for name, value in program.environment.items())
+    log = log_of(program.name, logs)
+    # Through a pipe of supervisord's each line would cost it as much as the one who writes it.
+    # An account of its own may not write into our folder.
+    writes_itself = program.user is None
     values: dict[str, object] = {
-        "command": shlex.join(program.command),
+        "command": shlex.join(_logging(program.command, log) if writes_itself else program.command),
         "directory": program.folder,
         "environment": environment,
         "autostart": "false",
@@ -81,13 +85,20 @@ def _program(program: Program, logs: Path) -> str:
         "stopasgroup": "true",
         "killasgroup": "true",
         "redirect_stderr": "true",
-        "stdout_logfile": logs / f"{program.name}.log",
-        "stdout_logfile_maxbytes": "50MB",
-        "stdout_logfile_backups": 1,
+        "stdout_logfile": "NONE" if writes_itself else log,
+        "stdout_logfile_maxbytes": 0,
     }
     if program.user:
         values["user"] = program.user
     return _section(f"program:{program.name}", values)
+
+
+def log_of(name: str, logs: Path) -> Path:
+    return logs / f"{name}.log"
+
+
+def _logging(command: tuple[str, ...], log: Path) -> tuple[str, ...]:
+    return ("/bin/sh", "-c", 'log=$1; shift; exec "$@" >> "$log" 2>&1', "sh", str(log), *command)
 
 
 def _section(name: str, values: Mapping[str, object]) -> str:

@@ -19,11 +19,12 @@ from pathlib import Path
 from local.console import Console, WentWrong
 from local.folder import RunFolder, write_private
 from local.leftovers import SUPERVISOR, Register, end
-from local.processes import Program, supervisor_config
+from local.processes import Program, log_of, supervisor_config
 from local.waiting import wait_for
 
 FILES_WANTED = 16_384
 TOO_MANY_CRASHES = 5
+LARGEST_LOG = 50_000_000
 PATIENCE_AT_THE_END = 25.0
 """Seconds that supervisord gets to end its programs before we kill them."""
 
@@ -63,6 +64,8 @@ class Supervisor:
             as_root=os.geteuid() == 0,
         )
         write_private(config, text)
+        for name in self._programs:
+            _put_aside(log_of(name, self._folder.logs))
         self._log.unlink(missing_ok=True)
         self._log.touch(mode=0o600)
         with (self._folder.logs / "supervisord.out").open("wb") as output:
@@ -124,7 +127,7 @@ class Supervisor:
             raise WentWrong(f"{error}; its log ends with\n{self._last_words(name)}") from None
 
     def _last_words(self, name: str) -> str:
-        log = self._folder.logs / f"{name}.log"
+        log = log_of(name, self._folder.logs)
         text = log.read_text(errors="replace").splitlines() if log.exists() else []
         return "\n".join(f"    | {line}" for line in text[-15:])
 
@@ -192,7 +195,7 @@ class Supervisor:
         times = self._crashes[name]
         if times <= 3 or times % 20 == 0:
             again = "" if times == 1 else f", for the {times}th time" if times > 3 else ", again"
-            log = self._folder.logs / f"{name}.log"
+            log = log_of(name, self._folder.logs)
             self._console.say(f"! {name} ended ({how}) and was restarted{again}; see {log}")
 
     async def _answers(self) -> bool:
@@ -210,6 +213,12 @@ class Supervisor:
 
     def _rpc(self) -> xmlrpc.client.ServerProxy:
         return xmlrpc.client.ServerProxy("http://supervisord", transport=_OverSocket(self._socket))
+
+
+def _put_aside(log: Path) -> None:
+    """A log that has grown large becomes the old one, of which there is one."""
+    if log.exists() and log.stat().st_size > LARGEST_LOG:
+        log.replace(log.with_name(f"{log.name}.1"))
 
 
 def register_file(folder: RunFolder) -> Path:
