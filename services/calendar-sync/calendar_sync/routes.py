@@ -42,7 +42,7 @@ class CalendarFile(Response):
     media_type = "text/calendar"
 
 
-def _settings(request: Request) -> CalendarSyncSettings:
+async def _settings(request: Request) -> CalendarSyncSettings:
     settings: CalendarSyncSettings = request.app.state.settings
     return settings
 

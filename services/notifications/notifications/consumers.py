@@ -8,7 +8,6 @@ from shared.events.booking import (
     BookingCancelled,
     BookingCompleted,
     BookingConfirmed,
-    BookingHeld,
     BookingNoShow,
     BookingRequested,
     BookingRescheduled,
@@ -40,7 +39,6 @@ async def provider_deleted(db: Connection, event: Event[ProviderDeleted]) -> Non
 
 
 HANDLERS: Handlers = {
-    BookingHeld: appointment_changed,
     BookingRequested: appointment_changed,
     BookingConfirmed: appointment_changed,
     BookingRescheduled: appointment_changed,

@@ -12,7 +12,6 @@ from shared.events.booking import (
     BookingCancelled,
     BookingCompleted,
     BookingConfirmed,
-    BookingHeld,
     BookingRequested,
 )
 from shared.events.patient import PatientDeleted
@@ -58,10 +57,8 @@ async def test_a_later_version_of_the_same_state_is_no_news(tell: Tell, jobs: Ro
 async def test_any_order_of_arrival_ends_with_the_newest_news(tell: Tell, jobs: Rows) -> None:
     lives = [
         [life[at] for at in order]
-        for order in permutations(range(4))
-        for life in [
-            the_life_of_one(BookingHeld, BookingRequested, BookingConfirmed, BookingCancelled)
-        ]
+        for order in permutations(range(3))
+        for life in [the_life_of_one(BookingRequested, BookingConfirmed, BookingCancelled)]
     ]
 
     await tell(*(event for life in lives for event in life))
@@ -108,21 +105,15 @@ async def test_what_has_taken_place_needs_no_confirmation(tell: Tell, jobs: Rows
 
 
 async def test_an_approval_replaces_the_news_of_the_request(tell: Tell, jobs: Rows) -> None:
-    await tell(*the_life_of_one(BookingHeld, BookingRequested, BookingConfirmed))
+    await tell(*the_life_of_one(BookingRequested, BookingConfirmed))
 
     assert told(await jobs()) == to_both("confirmed")
 
 
-async def test_holds_are_nobodys_business(tell: Tell, jobs: Rows) -> None:
-    id_ = uuid4()
+async def test_the_end_of_a_hold_is_nobodys_business(tell: Tell, jobs: Rows) -> None:
     ends = datetime.now(UTC) + timedelta(minutes=2)
 
-    await tell(
-        an_appointment(BookingHeld, id=id_, version=1),
-        an_appointment(
-            BookingCancelled, id=id_, version=2, cause="hold_expired", hold_expires_at=ends
-        ),
-    )
+    await tell(an_appointment(BookingCancelled, cause="hold_expired", hold_expires_at=ends))
 
     assert await jobs() == []
 

@@ -49,7 +49,7 @@ class Desk:
         return self.settings.reservation_token_secret.get_secret_value()
 
 
-def _desk(request: Request) -> Desk:
+async def _desk(request: Request) -> Desk:
     desk: Desk = request.app.state.desk
     return desk
 

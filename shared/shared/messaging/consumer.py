@@ -16,6 +16,7 @@ from aiormq.abc import AbstractChannel
 
 from shared.db import Database
 from shared.events.envelope import Event
+from shared.events.registry import EVENT_TYPES
 from shared.messaging import metrics
 from shared.messaging.broker import (
     HEARTBEAT,
@@ -115,6 +116,7 @@ class Consumer:
 
     async def _consume(self, connection: AbstractConnection) -> None:
         await self._queues.declare(connection, self._exchange, self._types)
+        await self._queues.keep_out(connection, self._exchange, EVENT_TYPES.keys() - self._types)
         self._deliveries = deliveries = Deliveries()
         with broker_errors("open a channel"):
             opened = await connection.channel(publisher_confirms=False)

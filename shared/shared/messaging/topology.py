@@ -59,7 +59,7 @@ LISTENERS: Listeners = {
         }
     ),
     "reservations": frozenset({"booking.requested", "booking.confirmed", "booking.cancelled"}),
-    "notifications": _BOOKING
+    "notifications": _BOOKING - {"booking.held"}
     | {"patient.updated", "patient.deleted", "provider.updated", "provider.deleted"},
     "calendar-sync": _BOOKING - {"booking.held"} | {"provider.updated", "provider.deleted"},
 }
@@ -119,6 +119,19 @@ class Queues:
                     if name == self.main:
                         for event_type in types:
                             await queue.bind(exchange, event_type, timeout=TIMEOUT)
+            finally:
+                await channel.close()
+
+    async def keep_out(
+        self, connection: AbstractConnection, exchange: str, types: Collection[str]
+    ) -> None:
+        """Let those event types in no more, which an earlier release may have asked for."""
+        with _refusals(f"unbind {self.main}"):
+            channel = await connection.channel()
+            try:
+                queue = await channel.get_queue(self.main, ensure=False)
+                for event_type in types:
+                    await queue.unbind(exchange, event_type, timeout=TIMEOUT)
             finally:
                 await channel.close()
 

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+from aiormq.exceptions import PublishError
 
 from shared.db import Connection, Database
 from shared.events.envelope import Event
@@ -16,7 +17,17 @@ from shared.messaging.topology import TopologyMismatch
 from shared.observability import current_trace_id
 
 from .link import Link
-from .stage import Stage, an_event, body_of, count_effect, running, until
+from .stage import TYPE, Stage, an_event, body_of, count_effect, running, until
+
+
+async def test_what_an_earlier_release_listened_to_comes_no_more(stage: Stage) -> None:
+    await stage.declare(TYPE, "booking.held")
+
+    async with running(stage.consumer().run()):
+        await until(lambda: has_consumers(stage, 1))
+
+        assert not await is_routed(stage, "booking.held")
+        assert await is_routed(stage, TYPE)
 
 
 async def test_a_message_delivered_twice_has_one_effect(stage: Stage) -> None:
@@ -250,6 +261,18 @@ async def has_consumers(stage: Stage, count: int) -> bool:
     channel = await stage.channel()
     declared = await channel.queue_declare(stage.queues.main, passive=True)
     return declared.consumer_count == count
+
+
+async def is_routed(stage: Stage, event_type: str) -> bool:
+    async with stage.connection.channel(on_return_raises=True) as channel:
+        confirming = await channel.get_underlay_channel()
+        try:
+            await confirming.basic_publish(
+                body_of(an_event()), exchange=stage.name, routing_key=event_type, mandatory=True
+            )
+        except PublishError:
+            return False
+        return True
 
 
 async def test_a_message_whose_acknowledgement_is_lost_has_one_effect(
