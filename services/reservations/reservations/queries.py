@@ -9,6 +9,8 @@ import asyncpg
 
 from reservations.models import Status
 from shared.db import Connection
+from shared.events.reservation import ReservationCreated
+from shared.messaging import outbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,27 +98,35 @@ async def request(
     )
 
 
+_ACTIVATE = f"""
+WITH active AS (
+    UPDATE reservations SET version = $2, status = 'active', appointment_id = $3, timeslot = $4,
+        expires_at = $5
+    WHERE id = $1 AND status = 'requested' RETURNING {_COLUMNS}
+), announced AS (
+    INSERT INTO outbox (id, type, subject, sequence, traceparent, data)
+    SELECT event.id, event.type, event.subject, event.sequence, event.traceparent, event.data
+    FROM active, jsonb_populate_record(NULL::outbox, $6) AS event
+)
+SELECT * FROM active
+"""
+
+
 async def activate(
-    db: Connection,
-    id_: UUID,
-    *,
-    appointment_id: UUID,
-    timeslot: dict[str, Any],
-    expires_at: datetime,
+    db: Connection, created: ReservationCreated, *, timeslot: dict[str, Any]
 ) -> Reservation:
+    """What was asked for is the user's from now on, and that is announced: one statement."""
     row = await db.fetchrow(
-        f"""
-        UPDATE reservations SET version = version + 1, status = 'active', appointment_id = $2,
-            timeslot = $3, expires_at = $4
-        WHERE id = $1 RETURNING {_COLUMNS}
-        """,
-        id_,
-        appointment_id,
+        _ACTIVATE,
+        created.id,
+        created.version,
+        created.appointment_id,
         timeslot,
-        expires_at,
+        created.expires_at,
+        outbox.row(created),
     )
     if row is None:
-        raise LookupError(f"reservation {id_} has vanished")
+        raise LookupError(f"reservation {created.id} has vanished")
     return Reservation.of(row)
 
 

@@ -100,8 +100,10 @@ async def reserve(
         )
     except DomainError as refusal:
         return await _refuse(desk.database, begun, refusal, once)
-    async with desk.database.transaction() as db:
-        reservation = await use_cases.complete(db, begun, granted)
+    # A single statement unless an answer is to be kept with it.
+    writing = desk.database.transaction if once.has_key else desk.database.autocommit
+    async with writing() as db:
+        reservation = await use_cases.complete(db, wish, begun, granted)
         return await once.keep(db, _reserved(reservation, desk), headers=_location)
 
 

@@ -138,16 +138,19 @@ async def give_up(db: Connection, request: Request) -> None:
     await queries.forget(db, request.id)
 
 
-async def complete(db: Connection, request: Request, granted: Granted) -> Reservation:
-    reservation = await queries.activate(
-        db,
-        request.id,
+async def complete(db: Connection, wish: Wish, request: Request, granted: Granted) -> Reservation:
+    created = ReservationCreated(
+        id=request.id,
+        version=1,
         appointment_id=granted.appointment_id,
-        timeslot=granted.timeslot,
+        user_id=wish.user_id,
+        provider_id=wish.provider_id,
+        service_id=wish.service_id,
+        timeslot_id=wish.timeslot_id,
+        token_hash=hash_of(request.token).hex(),
         expires_at=granted.expires_at,
     )
-    await outbox.put(db, _told(ReservationCreated, reservation))
-    return reservation
+    return await queries.activate(db, created, timeslot=granted.timeslot)
 
 
 async def find_reservation(db: Connection, token: str, *, user: Principal) -> Reservation:

@@ -78,10 +78,11 @@ async def put(connection: Connection, *events: EventData) -> None:
         await connection.execute(_PUT_MANY, *(list(column) for column in zip(*rows, strict=True)))
 
 
-def row(event: EventData, *, at: datetime) -> dict[str, Any]:
+def row(event: EventData, *, at: datetime | None = None) -> dict[str, Any]:
     """The event as JSON for ``jsonb_populate_record(NULL::outbox, …)`` in a statement of one's own.
 
-    Such a statement must run in a transaction that wakes the relay (``Database.autocommit`` does).
+    Without ``at`` the statement must leave out ``occurred_at``, which is then its own time. Such a
+    statement must run in a transaction that wakes the relay (``Database.autocommit`` does).
     """
     id_, type_, subject, sequence, traceparent, data = _values(event)
     return {
