@@ -38,6 +38,7 @@ from shared.observability import logger, trace_context
 _LARGEST_BATCH = 50
 _PREFETCH = 3 * _LARGEST_BATCH
 _RECONNECT_PAUSE = 0.5
+_BREATH = 0.02
 _PROBE_PAUSE = 5.0
 _PROBE_TIMEOUT = 10.0
 _GRACE = 6.0
@@ -158,6 +159,9 @@ class Consumer:
             await self._probe(channel)
             taken = await deliveries.take(self._batch, patience=_PROBE_PAUSE)
             await self._handle(channel, taken)
+            if 0 < len(taken) < self._batch:
+                # The next transaction has several messages then: each costs less.
+                await self._stop.pause(_BREATH)
 
     async def _probe(self, channel: AbstractChannel) -> None:
         """Every few seconds: is the connection alive, and the queue still there?"""
