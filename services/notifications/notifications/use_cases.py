@@ -1,5 +1,6 @@
 """What follows for the people concerned when an event tells something new."""
 
+from typing import Literal
 from uuid import UUID
 
 from notifications import contacts
@@ -13,9 +14,11 @@ from shared.events.provider import ProviderUpdated
 
 async def follow_appointment(db: Connection, appointment: AppointmentEvent) -> None:
     """Tell both parties what is new; an event that comes late, or again, tells nothing."""
-    if not await _remember(db, appointment):
-        return
-    await planning.withdraw_outdated(db, appointment.id, appointment.status)
+    match await _remember(db, appointment):
+        case None:
+            return
+        case "changed":
+            await planning.withdraw_outdated(db, appointment.id, appointment.status)
     if news := tellings(appointment):
         await planning.plan(db, news)
 
@@ -45,17 +48,22 @@ async def erase_contact(db: Connection, party: Party, person_id: UUID, *, versio
         await planning.withdraw_all_for(db, party, person_id)
 
 
-async def _remember(db: Connection, appointment: AppointmentEvent) -> bool:
-    """False when this version, or a newer one, is known already."""
-    row = await db.fetchrow(
+async def _remember(
+    db: Connection, appointment: AppointmentEvent
+) -> Literal["new", "changed"] | None:
+    """None when this version, or a newer one, is known already."""
+    # A row that was there before is a new version of it, which has replaced another.
+    was_there = await db.fetchval(
         """
         INSERT INTO appointments (id, version, status) VALUES ($1, $2, $3)
         ON CONFLICT (id) DO UPDATE SET version = excluded.version, status = excluded.status
         WHERE appointments.version < excluded.version
-        RETURNING id
+        RETURNING xmax <> 0
         """,
         appointment.id,
         appointment.version,
         appointment.status,
     )
-    return row is not None
+    if was_there is None:
+        return None
+    return "changed" if was_there else "new"

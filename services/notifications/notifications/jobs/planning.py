@@ -11,36 +11,43 @@ from shared.observability import current_traceparent
 WAKE_CHANNEL = "notification_jobs"
 
 
+_PLAN = f"""
+WITH planned AS (
+    INSERT INTO notification_jobs (id, dedupe_key, kind, channel, party, recipient_id,
+        appointment_id, appointment_version, appointment_status, payload, due_at, expires_at,
+        traceparent)
+    SELECT id, dedupe_key, kind, channel, party, recipient_id, appointment_id,
+        appointment_version, appointment_status, payload, now(), expires_at, $2
+    FROM jsonb_populate_recordset(NULL::notification_jobs, $1)
+    WHERE expires_at > now()
+    ON CONFLICT (dedupe_key) DO NOTHING
+    RETURNING id
+)
+SELECT pg_notify('{WAKE_CHANNEL}', '') WHERE EXISTS (SELECT FROM planned)
+"""
+"""The call goes out once this is committed; it costs little where commits are not thousands a
+second."""
+
+
 async def plan(db: Connection, tellings: Sequence[Telling]) -> None:
     """Have each told once, however often this is asked for; what is of no use by now, never."""
-    await db.executemany(
-        """
-        INSERT INTO notification_jobs (id, dedupe_key, kind, channel, party, recipient_id,
-            appointment_id, appointment_version, appointment_status, payload, due_at, expires_at,
-            traceparent)
-        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now(), $11::timestamptz, $12
-        WHERE $11 > now()
-        ON CONFLICT (dedupe_key) DO NOTHING
-        """,
-        [
-            (
-                new_id(),
-                telling.dedupe_key,
-                telling.news.value,
-                telling.channel.value,
-                telling.party.value,
-                telling.recipient_id,
-                telling.appointment_id,
-                telling.appointment_version,
-                telling.appointment_status,
-                telling.facts.as_json(),
-                telling.expires_at,
-                current_traceparent(),
-            )
-            for telling in tellings
-        ],
-    )
-    await _wake_senders(db)
+    jobs = [
+        {
+            "id": new_id(),
+            "dedupe_key": telling.dedupe_key,
+            "kind": telling.news.value,
+            "channel": telling.channel.value,
+            "party": telling.party.value,
+            "recipient_id": telling.recipient_id,
+            "appointment_id": telling.appointment_id,
+            "appointment_version": telling.appointment_version,
+            "appointment_status": telling.appointment_status,
+            "payload": telling.facts.as_json(),
+            "expires_at": telling.expires_at,
+        }
+        for telling in tellings
+    ]
+    await db.execute(_PLAN, jobs, current_traceparent())
 
 
 async def withdraw_outdated(db: Connection, appointment_id: UUID, status: str) -> None:
@@ -80,9 +87,4 @@ async def hurry_for(db: Connection, party: Party, person_id: UUID) -> None:
         person_id,
     )
     if hurried != "UPDATE 0":
-        await _wake_senders(db)
-
-
-async def _wake_senders(db: Connection) -> None:
-    """Once this transaction commits; costs little where commits are not thousands a second."""
-    await db.execute(f"NOTIFY {WAKE_CHANNEL}")
+        await db.execute(f"NOTIFY {WAKE_CHANNEL}")
