@@ -1,7 +1,8 @@
 """How a service's API is made: ``create_app`` around the routers that ``new_router`` gives."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, FastAPI
@@ -13,8 +14,9 @@ from shared.auth import build_token_verifier
 from shared.checked_route import CheckedRoute
 from shared.db import Database
 from shared.edge import Edge
+from shared.garbage import spare_the_collector
 from shared.health import Readiness
-from shared.json_body import MOST_BYTES
+from shared.json_body import MOST_BYTES, MOST_VALUES
 from shared.observability import RequestContextMiddleware, configure_logging
 from shared.openapi import complete
 from shared.problems import HANDLERS
@@ -28,12 +30,13 @@ Resources = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
 def process_settings(service: str, kind: type[Settings]) -> Settings:
-    """What a process that starts as ``service`` reads; its log lines are JSON from now on.
+    """What a process that starts as ``service`` reads; it is set up to log JSON and to serve long.
 
     For ``make_app()`` as uvicorn calls it. Tests give their own settings and keep their own logs.
     """
     settings = kind()
     configure_logging(service, settings.log_level)
+    spare_the_collector()
     return settings
 
 
@@ -52,10 +55,13 @@ def create_app(
     description: str,
     routers: Sequence[APIRouter],
     lifespan_extras: Resources | None = None,
+    database_settings: Mapping[str, str] = MappingProxyType({}),
     most_body_bytes: int = MOST_BYTES,
+    most_json_values: int = MOST_VALUES,
 ) -> FastAPI:
     """The API of ``service``. While it runs, ``app.state`` holds its ``settings``, ``database`` and
-    ``token_verifier``, and what ``lifespan_extras`` puts there (clients of other services)."""
+    ``token_verifier``, and what ``lifespan_extras`` puts there (clients of other services).
+    ``database_settings`` are PostgreSQL's, for every connection."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -65,6 +71,7 @@ def create_app(
                     settings.database_url,
                     application_name=service,
                     pool_size=settings.database_pool_size,
+                    server_settings=database_settings,
                 )
             )
             app.state.readiness = await resources.enter_async_context(
@@ -92,6 +99,7 @@ def create_app(
     app.state.settings = settings
     app.state.token_verifier = build_token_verifier(settings, service)
     app.state.most_body_bytes = most_body_bytes
+    app.state.most_json_values = most_json_values
     for router in (*routers, probes.router):
         app.include_router(router)
     return app

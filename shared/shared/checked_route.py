@@ -1,8 +1,8 @@
 """The route class of every router: bounded, strict input, and a transaction that is tried again."""
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from fastapi import params
@@ -21,12 +21,29 @@ from shared.json_body import CheckedRequest
 from shared.places import plain
 
 TRIES = 4
+_SHORTCUT = "shortcut"
 
 _RETRIED = Counter(
     "transactions_retried", "Requests done again after a deadlock or a serialization failure."
 )
 
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+_Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
+Shortcut = Callable[[Request], Awaitable[Response | None]]
+
+
+def first_tries(shortcut: Shortcut) -> Callable[[_Endpoint], _Endpoint]:
+    """Decorates an endpoint whose answer may be known before its input is read.
+
+    None from the shortcut means the long way. It sees requests that nothing has been checked of,
+    the caller's token included, so it asks ``caller(request)`` before it answers.
+    """
+
+    def mark(endpoint: _Endpoint) -> _Endpoint:
+        endpoint.__dict__[_SHORTCUT] = shortcut
+        return endpoint
+
+    return mark
 
 
 class CheckedRoute(APIRoute):
@@ -55,8 +72,11 @@ class CheckedRoute(APIRoute):
             self.body_field.field_info, params.Form
         )
         parameters = _QueryParameters(self.dependant)
+        shortcut: Shortcut | None = getattr(self.endpoint, _SHORTCUT, None)
 
         async def checked(request: Request) -> Response:
+            if shortcut is not None and (answer := await shortcut(request)) is not None:
+                return answer
             request = CheckedRequest(request.scope, request.receive, request._send)
             parameters.check(request.scope["query_string"])
             if reads_json:

@@ -6,7 +6,7 @@ Either way one request, one message or one tick is one transaction, opened and c
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any, Self, TypeAlias
 from uuid import UUID
@@ -44,6 +44,7 @@ _SERVER_SETTINGS = {
     "idle_in_transaction_session_timeout": "10s",
 }
 
+_NO_SETTINGS: Mapping[str, str] = {}
 _ACQUIRE_TIMEOUT = 10.0
 _WAKE_PAUSE = 0.02
 
@@ -65,10 +66,15 @@ class Database:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, url: str, *, application_name: str, pool_size: int = 10
+        cls,
+        url: str,
+        *,
+        application_name: str,
+        pool_size: int = 10,
+        server_settings: Mapping[str, str] = _NO_SETTINGS,
     ) -> AsyncIterator[Self]:
         """Connections are made when needed, so a process starts while its database is away."""
-        settings = _SERVER_SETTINGS | {"application_name": application_name}
+        settings = {**_SERVER_SETTINGS, "application_name": application_name, **server_settings}
         engine = create_async_engine(
             url.replace("postgresql://", "postgresql+asyncpg://", 1),
             pool_size=pool_size,

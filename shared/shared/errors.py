@@ -87,6 +87,13 @@ class Conflict(DomainError):
     title = "This conflicts with the present state"
 
 
+class Stale(DomainError):
+    """The caller wants to change a state that has been changed meanwhile (If-Match)."""
+
+    code = "stale"
+    title = "It has been changed meanwhile"
+
+
 class _TryLater(DomainError):
     retry_after = 1
 

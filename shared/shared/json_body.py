@@ -67,7 +67,8 @@ class CheckedRequest(Request):
             raw = await self.body()
             if raw:
                 check_media_type(self.headers)
-            self._parsed = parse_json(raw) if raw else None
+            most: int = getattr(self.app.state, "most_json_values", MOST_VALUES)
+            self._parsed = parse_json(raw, most_values=most) if raw else None
             self._has_parsed = True
         return self._parsed
 
@@ -94,12 +95,12 @@ def _is_json(content_type: str) -> bool:
     )
 
 
-def parse_json(raw: bytes) -> Any:
+def parse_json(raw: bytes, *, most_values: int = MOST_VALUES) -> Any:
     """The value of ``raw``; ``InvalidJson`` for what two readers could understand differently."""
     try:
         value = _DECODER.decode(raw.decode("utf-8"))
         # Surrogates and NUL come only from escapes: raw ones are neither UTF-8 nor JSON.
-        _inspect([value], 0, odd_text=b"\\u" in raw)
+        _inspect([value], 0, most_values, odd_text=b"\\u" in raw)
     except UnicodeDecodeError:
         fault = _Fault("NOT_UTF8", "The body is not UTF-8.")
     except json.JSONDecodeError as error:
@@ -122,7 +123,7 @@ class _Fault(NamedTuple):
 
 
 _TOO_DEEP = _Fault("TOO_DEEP", f"Nested deeper than {DEEPEST} levels.")
-_TOO_MANY_VALUES = _Fault("TOO_MANY_VALUES", f"More than {MOST_VALUES} values.")
+_TOO_MANY_VALUES = _Fault("TOO_MANY_VALUES", "There are too many values.")
 _NAME_TOO_LONG = _Fault("NAME_TOO_LONG", f"A name is longer than {LONGEST_NAME} characters.")
 _NAME_TWICE = _Fault("NAME_TWICE", "The same name occurs twice in one object.")
 _NUMBER_TOO_LARGE = _Fault("NUMBER_TOO_LARGE", "A number does not fit into 64 bits.")
@@ -162,7 +163,9 @@ def _number(text: str) -> int | float:
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_number)
 
 
-def _inspect(container: dict[str, Any] | list[Any], depth: int, *, odd_text: bool) -> int:
+def _inspect(
+    container: dict[str, Any] | list[Any], depth: int, most_values: int, *, odd_text: bool
+) -> int:
     """The number of values inside; raises ``_Found`` at the first that may not be there."""
     if depth > DEEPEST:
         raise _Found(_TOO_DEEP)
@@ -183,7 +186,7 @@ def _inspect(container: dict[str, Any] | list[Any], depth: int, *, odd_text: boo
                 raise _Found(_FORBIDDEN_CHARACTER, step)
         elif kind is dict or kind is list:
             try:
-                values += _inspect(value, depth + 1, odd_text=odd_text)
+                values += _inspect(value, depth + 1, most_values, odd_text=odd_text)
             except _Found as found:
                 found.place.insert(0, step)
                 raise
@@ -195,7 +198,7 @@ def _inspect(container: dict[str, Any] | list[Any], depth: int, *, odd_text: boo
                 raise _Found(_NOT_FINITE, step)
         elif kind is _Twice:
             raise _Found(_NAME_TWICE, step, value.name)
-    if values > MOST_VALUES:
+    if values > most_values:
         raise _Found(_TOO_MANY_VALUES)
     return values
 

@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 
 from shared.database_trouble import DatabaseError, is_passing
 from shared.db import Connection, Database
+from shared.garbage import spare_the_collector
 from shared.health import Readiness, health_routes
 from shared.messaging.stopping import Stop, run_until_cancelled
 from shared.observability import configure_logging, logger, trace_context
@@ -99,6 +100,7 @@ async def _run(name: str, settings: Settings, build: Build[Settings]) -> int:
             )
             address = (settings.worker_host, settings.worker_port)
             loops["health"] = _Health(readiness, address).run
+        spare_the_collector()
         status = await _run_loops(loops, stop)
     logger.info("worker_stopped", status=status)
     return status

@@ -11,7 +11,17 @@ import pytest
 from fastapi import FastAPI
 from pydantic import TypeAdapter, ValidationError
 
-from shared.fields import Answer, Body, Instant, LocalTime, Note, Text, instant_text
+from shared.fields import (
+    Answer,
+    Body,
+    Instant,
+    Latitude,
+    LocalTime,
+    Longitude,
+    Note,
+    Text,
+    instant_text,
+)
 from shared.testing.raw_http import ask
 from shared.testing.toy_api import (
     GOOD_VISIT,
@@ -524,3 +534,29 @@ class Memo(Body):
 
 def test_a_note_may_be_as_long_as_it_says() -> None:
     assert len(Memo.model_validate({"text": "x" * 2000}).text) == 2000
+
+
+@pytest.mark.parametrize("degrees", [Latitude, Longitude])
+def test_degrees_are_numbers_on_the_globe(degrees: Any) -> None:
+    field = TypeAdapter(degrees)
+    most = 90 if degrees is Latitude else 180
+
+    assert [field.validate_python(value) for value in (-most, most, 0, 37.98)] == [
+        -most,
+        most,
+        0,
+        37.98,
+    ]
+    for wrong in (
+        most + 0.001,
+        -most - 1,
+        10**400,
+        float("nan"),
+        float("inf"),
+        True,
+        "37",
+        None,
+        [],
+    ):
+        with pytest.raises(ValidationError):
+            field.validate_python(wrong)

@@ -196,6 +196,14 @@ async def test_each_app_may_have_its_own_limit(jwks_file: Path) -> None:
     await assert_refused(app, await book(app, padded(301)), 413)
 
 
+async def test_each_app_may_have_its_own_limit_of_values(jwks_file: Path) -> None:
+    app = make_toy_api(toy_settings(jwks_file), most_json_values=10)
+
+    answer = await book(app, windows=[{}] * 11)
+
+    await assert_refused(app, answer, 400, "windows", "TOO_MANY_VALUES")
+
+
 async def test_a_route_that_reads_the_body_itself_is_limited_too(jwks_file: Path) -> None:
     router = new_router("/v1/hooks")
 

@@ -80,6 +80,7 @@ class HoldExpired(errors.Conflict):
         (errors.Forbidden, 403),
         (errors.NotFound, 404),
         (errors.Conflict, 409),
+        (errors.Stale, 412),
         (HoldExpired, 409),
         (errors.Invalid, 422),
         (errors.TooMany, 429),

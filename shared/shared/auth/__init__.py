@@ -1,6 +1,12 @@
 """Who calls: access tokens of users, and the tokens of our own services."""
 
-from shared.auth.dependencies import CallingService, CurrentUser, bearer_token, require
+from shared.auth.dependencies import (
+    CallingService,
+    CurrentUser,
+    bearer_token,
+    caller,
+    require,
+)
 from shared.auth.principal import InvalidToken, Principal, Role, Unauthenticated
 from shared.auth.services import ServiceTokens
 from shared.auth.verifier import (
@@ -23,5 +29,6 @@ __all__ = [
     "UnsafeSettings",
     "bearer_token",
     "build_token_verifier",
+    "caller",
     "require",
 ]

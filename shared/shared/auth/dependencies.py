@@ -18,9 +18,7 @@ class _AccessToken(SecurityBase):
     model = HTTPBearer(bearerFormat="JWT", description="An access token of the identity provider.")
 
     async def __call__(self, connection: HTTPConnection) -> Principal:
-        principal = await _verifier(connection).user(bearer_token(connection))
-        note_user(principal.id)
-        return principal
+        return await caller(connection)
 
 
 class _ServiceToken(SecurityBase):
@@ -42,12 +40,19 @@ def require(*roles: Role) -> Any:
     """``Annotated[Principal, require(Role.ADMIN)]``: the caller, who has one of ``roles``."""
     allowed = frozenset(roles)
 
-    async def caller(user: CurrentUser) -> Principal:
+    async def allowed_caller(user: CurrentUser) -> Principal:
         if user.role not in allowed:
             raise Forbidden(f"only for: {', '.join(sorted(allowed))}")
         return user
 
-    return Depends(caller)
+    return Depends(allowed_caller)
+
+
+async def caller(connection: HTTPConnection) -> Principal:
+    """Who calls; raises as ``CurrentUser`` does, for code that runs before dependencies do."""
+    principal = await _verifier(connection).user(bearer_token(connection))
+    note_user(principal.id)
+    return principal
 
 
 def bearer_token(connection: HTTPConnection) -> str:

@@ -7,7 +7,17 @@ or a list of bounded length; a route that takes anything else does not start.
 from shared.fields.contacts import Email, Phone
 from shared.fields.ids import Id
 from shared.fields.models import Answer, Body, FromQuery, OneOf, Query
-from shared.fields.numbers import Cents, Count, Flag, Limit, Minutes, Weekday, Whole
+from shared.fields.numbers import (
+    Cents,
+    Count,
+    Flag,
+    Latitude,
+    Limit,
+    Longitude,
+    Minutes,
+    Weekday,
+    Whole,
+)
 from shared.fields.parsed import wrong
 from shared.fields.text import Currency, Cursor, Language, Line, Name, Note, Text
 from shared.fields.times import Instant, LocalDate, LocalTime, ZoneId, instant_text
@@ -25,10 +35,12 @@ __all__ = [
     "Id",
     "Instant",
     "Language",
+    "Latitude",
     "Limit",
     "Line",
     "LocalDate",
     "LocalTime",
+    "Longitude",
     "Minutes",
     "Name",
     "Note",

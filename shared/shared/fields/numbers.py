@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
-from shared.fields.parsed import wrong
+from shared.fields.parsed import Parsed, wrong
 
 _CANONICAL = re.compile("0|-?[1-9][0-9]{0,17}")
 _FLAGS = {"true": True, "false": False}
@@ -62,6 +62,17 @@ def _from_text(value: Any) -> Any:
     return int(value)
 
 
+def _degrees(most: int) -> Parsed:
+    def parse(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise wrong("NOT_A_NUMBER", "Must be a number of degrees such as 37.98.")
+        if not -most <= value <= most:
+            raise wrong("OUT_OF_RANGE", f"Must be from -{most} to {most} degrees.")
+        return float(value)
+
+    return Parsed(parse, {"type": "number", "minimum": -most, "maximum": most})
+
+
 Count = Annotated[int, Whole(0, 10_000)]
 Minutes = Annotated[int, Whole(0, 7 * 24 * 60)]
 """A length of time of up to a week; ``Annotated[int, Whole(5, 480)]`` where a rule is narrower."""
@@ -73,3 +84,5 @@ Limit = Annotated[int, Whole(1, 100)]
 """How many items of a list to answer with at most."""
 Flag = Annotated[bool, _Flag()]
 """``true`` or ``false``, and nothing that resembles them."""
+Latitude = Annotated[float, _degrees(90)]
+Longitude = Annotated[float, _degrees(180)]

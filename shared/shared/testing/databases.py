@@ -19,7 +19,7 @@ from shared.db import Database
 from shared.migrations import upgrade
 from shared.provisioning import provision
 
-_PASSWORD = "for-tests-only"
+PASSWORD = "for-tests-only"
 
 Build = Callable[[str], None]
 """Builds a schema in the empty database behind an owner's URL."""
@@ -66,9 +66,9 @@ async def _ensure_template(admin_url: str, service: str, name: str, build: Build
             return
         draft = f"{name}_draft_{os.getpid()}"
         await provision(
-            admin_url, service, password=_PASSWORD, owner_password=_PASSWORD, database=draft
+            admin_url, service, password=PASSWORD, owner_password=PASSWORD, database=draft
         )
-        owner = with_login(admin_url, user=f"{service}_owner", password=_PASSWORD, database=draft)
+        owner = with_login(admin_url, user=f"{service}_owner", password=PASSWORD, database=draft)
         await asyncio.to_thread(build, owner)
         await admin.execute(f'ALTER DATABASE "{draft}" RENAME TO "{name}"')
     finally:
@@ -96,14 +96,14 @@ async def database_name(postgres_url: str, template_database: str) -> AsyncItera
 @pytest.fixture
 def database_url(postgres_url: str, database_name: str, schema: tuple[str, str, Build]) -> str:
     """The test's database, entered as the service itself."""
-    return with_login(postgres_url, user=schema[0], password=_PASSWORD, database=database_name)
+    return with_login(postgres_url, user=schema[0], password=PASSWORD, database=database_name)
 
 
 @pytest.fixture
 def owner_url(postgres_url: str, database_name: str, schema: tuple[str, str, Build]) -> str:
     """The test's database, entered as the role that migrates it."""
     return with_login(
-        postgres_url, user=f"{schema[0]}_owner", password=_PASSWORD, database=database_name
+        postgres_url, user=f"{schema[0]}_owner", password=PASSWORD, database=database_name
     )
 
 
