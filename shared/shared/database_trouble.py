@@ -6,7 +6,12 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-DatabaseError = (asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError)
+DatabaseError = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    DBAPIError,
+)
 
 _SERIALIZATION_FAILURE = "40001"
 _DEADLOCK = "40P01"
@@ -55,6 +60,8 @@ def _is_lost_connection(error: BaseException) -> bool:
         return True
     if isinstance(error, OSError):
         return error.filename is None  # a socket, not a file
+    if isinstance(error, asyncpg.InternalClientError):
+        return True  # asyncpg has lost count of a connection that was cut while it was talking
     # asyncpg has no class of its own for these; its other InterfaceErrors are mistakes of ours.
     return isinstance(error, asyncpg.InterfaceError) and "clos" in str(error)
 

@@ -23,6 +23,8 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
+from shared.database_trouble import DatabaseError
+
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
 OUTBOX_CHANNEL = "outbox"
@@ -173,7 +175,7 @@ class _RelayAlarm:
                     if connection is None or connection.is_closed():
                         connection = await asyncpg.connect(self._url, timeout=5)
                     await connection.execute(f"NOTIFY {OUTBOX_CHANNEL}", timeout=5)
-                except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+                except (OSError, *DatabaseError, TimeoutError):
                     connection = None
                 await asyncio.sleep(_WAKE_PAUSE)
         finally:

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from shared import errors
 from shared.app import new_router
-from shared.database_trouble import is_passing, is_undone, sqlstate
+from shared.database_trouble import DatabaseError, is_passing, is_undone, sqlstate
 from shared.errors import DomainError, FieldError
 from shared.fields import Answer, Instant
 from shared.problems import TYPES, Problem, problems
@@ -377,3 +377,10 @@ def test_only_what_postgresql_has_undone_is_done_again() -> None:
     assert not is_undone(asyncpg.LockNotAvailableError())
     assert not is_undone(translated)
     assert not is_passing(VisitTaken())
+
+
+def test_a_connection_that_asyncpg_has_lost_count_of_is_a_lost_one() -> None:
+    cut = asyncpg.InternalClientError("cannot switch to state 15; another operation is in progress")
+
+    assert isinstance(cut, DatabaseError)
+    assert is_passing(cut)

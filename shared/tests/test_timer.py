@@ -25,6 +25,8 @@ async def running(database: Database, action: Action, every: timedelta) -> Async
         async with asyncio.timeout(20):
             yield
     finally:
+        if task.done():
+            task.result()  # what has ended the timer is what went wrong
         task.cancel()
         await asyncio.wait({task})
 
@@ -144,11 +146,19 @@ async def test_a_mistake_in_the_action_ends_the_timer(database: Database) -> Non
     assert await effects(database) == 0
 
 
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
 async def test_a_timer_waits_while_the_database_is_away(
     database: Database, database_name: str, postgres_url: str
 ) -> None:
     ticks = Ticks()
-    admin = await asyncpg.connect(postgres_url)
 
     async def action(db: Connection) -> None:
         await insert(db)
@@ -159,7 +169,7 @@ async def test_a_timer_waits_while_the_database_is_away(
             await asyncio.sleep(0.01)
 
     with structlog.testing.capture_logs() as lines:
-        async with running(database, action, SOON):
+        async with connected(postgres_url) as admin, running(database, action, SOON):
             await ticks.reach(1)
             await admin.execute(f'ALTER DATABASE "{database_name}" CONNECTION LIMIT 0')
             await admin.execute(
@@ -171,7 +181,6 @@ async def test_a_timer_waits_while_the_database_is_away(
             await admin.execute(f'ALTER DATABASE "{database_name}" CONNECTION LIMIT -1')
             await logged(lines, "timer_goes_on")
             await ticks.reach(at_the_outage + 1)
-    await admin.close()
 
 
 async def test_an_outage_is_told_of_once(database: Database) -> None:
