@@ -135,3 +135,42 @@ async def announce_resource(db: AsyncSession, resource: Resource) -> None:
             }
         ),
     )
+
+
+# Of a deletion others learn that the thing is gone, and as of which version.
+
+
+async def announce_provider_deleted(db: AsyncSession, provider: Provider) -> None:
+    provider.version += 1
+    await db.flush()
+    await changes.note_set_up(db, provider.id)
+    await outbox.add(db, events.ProviderDeleted(id=provider.id, version=provider.version))
+
+
+async def announce_appointment_type_deleted(db: AsyncSession, service: AppointmentType) -> None:
+    service.version += 1
+    await db.flush()
+    await changes.note_set_up(db, service.provider_id)
+    await outbox.add(
+        db,
+        events.AppointmentTypeDeleted(
+            id=service.id, version=service.version, provider_id=service.provider_id
+        ),
+    )
+
+
+async def announce_resource_deleted(db: AsyncSession, resource: Resource) -> None:
+    resource.version += 1
+    await db.flush()
+    await changes.note_set_up(db, resource.provider_id)
+    await outbox.add(
+        db,
+        events.ResourceDeleted.model_validate(
+            {
+                "id": resource.id,
+                "version": resource.version,
+                "provider_id": resource.provider_id,
+                "kind": resource.kind,
+            }
+        ),
+    )

@@ -1,18 +1,20 @@
 """Whether a wanted timeslot is offered, and what is instead. Pure: the situation goes in."""
 
-from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from availability.domain.explanations import Reason
 from availability.domain.intervals import Interval
 from availability.domain.timeslot_id import NamedTimeslot, id_suffix
 from availability.domain.timeslots import Standing
+from availability.finding import Found, bookable, listed
 from availability.set_up import OfferedPlace
 from availability.situation import Situation
 from availability.timeslots_json import one
 
 MOST_ALTERNATIVES = 5
-DAYS_LOOKED_AT = 7
+AROUND = timedelta(hours=1)
+WEEK = timedelta(days=7)
 _NEAR = 60
 _DAY = 24 * 60
 
@@ -25,30 +27,27 @@ class Verdict(NamedTuple):
     alternatives: list[dict[str, Any]]
 
 
-class _Found(NamedTuple):
-    start: int
-    at: OfferedPlace
-    standing: Standing
+def check(situation: Situation, wanted: NamedTimeslot, reach: timedelta) -> Verdict:
+    """The rules as they are now; what the asking user holds already is offered to them.
 
-
-def check(situation: Situation, wanted: NamedTimeslot) -> Verdict:
-    """The rules as they are now; what the asking user holds already is offered to them."""
+    The situation is right from an hour before the wanted start to ``reach`` after it.
+    """
     offer = situation.set_up.offer
     at = situation.set_up.place(wanted.location_id, wanted.mode)
-    around = list(_listed(situation, wanted.start - _NEAR, wanted.start + _NEAR + 1))
+    around = list(listed(situation, _around(wanted.start)))
     reason, standing = _judge(situation, at, wanted.start, around)
     return Verdict(
         reason,
         one(at, wanted.start, offer, standing) if at and standing and not reason else None,
         [
             one(each.at, each.start, offer, each.standing)
-            for each in _nearest(situation, at, wanted.start, around)
+            for each in _nearest(situation, at, wanted.start, around, reach)
         ],
     )
 
 
 def _judge(
-    situation: Situation, at: OfferedPlace | None, start: int, around: list[_Found]
+    situation: Situation, at: OfferedPlace | None, start: int, around: list[Found]
 ) -> tuple[Reason | None, Standing | None]:
     if at is None:
         return Reason.OUTSIDE_RULES, None
@@ -74,9 +73,20 @@ def _why_never(situation: Situation, at: OfferedPlace, start: int) -> Reason:
     return obstacles[0].reason if obstacles else Reason.NO_RESOURCE
 
 
+def nearest(situation: Situation, start: int, limit: int) -> list[Found]:
+    """What can be booked around a wanted start, which may itself be among it."""
+    around = bookable(situation, _around(start))
+    return _nearest(situation, None, start, around, WEEK, limit)
+
+
 def _nearest(
-    situation: Situation, at: OfferedPlace | None, start: int, around: list[_Found]
-) -> list[_Found]:
+    situation: Situation,
+    at: OfferedPlace | None,
+    start: int,
+    around: list[Found],
+    reach: timedelta,
+    limit: int = MOST_ALTERNATIVES,
+) -> list[Found]:
     """Of the hours around the wanted start those nearest to it, then the days that follow."""
     near = [
         each
@@ -84,22 +94,17 @@ def _nearest(
         if each.standing.capacity_left and (each.at, each.start) != (at, start)
     ]
     near.sort(key=lambda each: (abs(each.start - start), each.start, each.at is not at))
-    found = near[:MOST_ALTERNATIVES]
-    first, last = start + _NEAR + 1, start + DAYS_LOOKED_AT * _DAY
-    for after in (start + _DAY, last):
-        if len(found) == MOST_ALTERNATIVES:
+    found = near[:limit]
+    first, last = start + _NEAR + 1, start + reach // timedelta(minutes=1)
+    for after in (min(start + _DAY, last), last):
+        if len(found) == limit or after <= first:
             break
-        later = [e for e in _listed(situation, first, after) if e.standing.capacity_left]
+        later = bookable(situation, (first, after))
         later.sort(key=lambda each: (each.start, each.at is not at))
-        found += later[: MOST_ALTERNATIVES - len(found)]
+        found += later[: limit - len(found)]
         first = after
     return found
 
 
-def _listed(situation: Situation, first: int, after: int) -> Iterator[_Found]:
-    earliest, latest = situation.bookable
-    starts: Interval = (max(first, earliest), min(after, latest))
-    for at in situation.set_up.places:
-        for run, standing in situation.timeslots(at, starts):
-            for start in run:
-                yield _Found(start, at, standing)
+def _around(start: int) -> Interval:
+    return start - _NEAR, start + _NEAR + 1

@@ -1,5 +1,10 @@
-"""What availability learns from bookings: who has claimed what, and until when."""
+"""What availability learns from bookings (who has claimed what, and until when) and calendars."""
 
+from availability.use_cases.calendars import (
+    ConnectionEvent,
+    follow_connection,
+    replace_busy_times,
+)
 from shared.db import Connection
 from shared.events.booking import (
     AppointmentEvent,
@@ -10,6 +15,12 @@ from shared.events.booking import (
     BookingNoShow,
     BookingRequested,
     BookingRescheduled,
+)
+from shared.events.calendar import (
+    CalendarBusyChanged,
+    CalendarConnectionBroken,
+    CalendarConnectionConnected,
+    CalendarConnectionDeleted,
 )
 from shared.events.envelope import Event
 from shared.messaging import Handlers
@@ -87,15 +98,24 @@ async def follow_appointment(db: Connection, event: Event[AppointmentEvent]) -> 
     )
 
 
-HANDLERS: Handlers = dict.fromkeys(
-    (
-        BookingHeld,
-        BookingRequested,
-        BookingConfirmed,
-        BookingRescheduled,
-        BookingCancelled,
-        BookingCompleted,
-        BookingNoShow,
-    ),
-    follow_appointment,
-)
+async def follow_busy_times(db: Connection, event: Event[CalendarBusyChanged]) -> None:
+    await replace_busy_times(db, event.data)
+
+
+async def follow_calendar(db: Connection, event: Event[ConnectionEvent]) -> None:
+    await follow_connection(db, event.data)
+
+
+HANDLERS: Handlers = {
+    BookingHeld: follow_appointment,
+    BookingRequested: follow_appointment,
+    BookingConfirmed: follow_appointment,
+    BookingRescheduled: follow_appointment,
+    BookingCancelled: follow_appointment,
+    BookingCompleted: follow_appointment,
+    BookingNoShow: follow_appointment,
+    CalendarBusyChanged: follow_busy_times,
+    CalendarConnectionConnected: follow_calendar,
+    CalendarConnectionBroken: follow_calendar,
+    CalendarConnectionDeleted: follow_calendar,
+}

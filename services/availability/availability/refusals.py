@@ -53,3 +53,35 @@ class SlugTaken(Conflict):
 class NoStaffLeft(Conflict):
     code = "no_staff_left"
     title = "A provider keeps at least one staff resource"
+
+
+class ProviderExists(Conflict):
+    code = "provider_exists"
+    title = "There is, or was, a provider with this id"
+
+
+class StillClaimed(Conflict):
+    """``appointments`` names who comes first, ``appointmentCount`` says how many there are."""
+
+    code = "still_claimed"
+    title = "Appointments that are still to come need this"
+
+
+class BelongsToRoom(Conflict):
+    code = "belongs_to_room"
+    title = "This resource follows its room; change the room instead"
+
+
+class PrimaryNeeded(Conflict):
+    code = "primary_location_needed"
+    title = "One location is the primary one; make another one primary instead"
+
+
+class TimeOffNotFound(NotFound):
+    code = "time_off_not_found"
+    title = "The provider has no such time-off request"
+
+
+class BelongsToTimeOff(Conflict):
+    code = "belongs_to_time_off"
+    title = "This exception follows a time-off request; withdraw the request instead"

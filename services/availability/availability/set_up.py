@@ -16,8 +16,9 @@ from availability.domain.opening_hours import WeeklyHours
 from availability.domain.resources import Kind, Mode, Offer, Place, Unit, place_of
 from availability.domain.schedule import Break, ScheduleRule, Scope
 from availability.domain.timeslot_id import id_prefix
+from availability.sources import UnhealthyCalendarPolicy
 
-_MOST_KEPT = 500
+_MOST_KEPT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +28,17 @@ class OfferedPlace:
     place: Place
     weekly: WeeklyHours
     id_prefix: str
+    city: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class SetUp:
     version: int
+    provider_id: UUID
+    provider_name: str
+    service_title: str
     timezone: str
+    unhealthy_calendar_policy: UnhealthyCalendarPolicy
     offer: Offer
     units: tuple[Unit, ...]
     places: tuple[OfferedPlace, ...]
@@ -53,11 +59,24 @@ class SetUp:
         )
         rules = [_rule(rule) for rule in row["rules"]]
         places = []
-        for location_id in _location_ids(offer.mode, row["listed"], row["locations"]):
+        cities = {UUID(each["id"]): each["city"] for each in row["locations"]}
+        for location_id in _location_ids(offer.mode, row["listed"], cities):
             place = place_of(offer, location_id, units)
             prefix = id_prefix(provider_id, offer.service_id, location_id, offer.mode)
-            places.append(OfferedPlace(place, WeeklyHours(rules, place), prefix))
-        return cls(version, row["timezone"], offer, units, tuple(places))
+            city = cities[location_id] if location_id else None
+            places.append(OfferedPlace(place, WeeklyHours(rules, place), prefix, city))
+        policy = UnhealthyCalendarPolicy(row["unhealthy_calendar_policy"])
+        return cls(
+            version,
+            provider_id,
+            row["provider_name"],
+            row["service"]["name"],
+            row["timezone"],
+            policy,
+            offer,
+            units,
+            tuple(places),
+        )
 
     def place(self, location_id: UUID | None, mode: Mode) -> OfferedPlace | None:
         """The place that a timeslot names, while the service is still given there."""
@@ -80,20 +99,19 @@ class SetUps:
             self._kept.move_to_end(key)
         return found
 
-    def keep(self, provider_id: UUID, set_up: SetUp) -> None:
-        self._kept[provider_id, set_up.offer.service_id] = set_up
+    def keep(self, set_up: SetUp) -> None:
+        self._kept[set_up.provider_id, set_up.offer.service_id] = set_up
         if len(self._kept) > _MOST_KEPT:
             self._kept.popitem(last=False)
 
 
 def _location_ids(
-    mode: Mode, listed: Iterable[str], locations: Iterable[str]
+    mode: Mode, listed: Iterable[str], in_use: Iterable[UUID]
 ) -> Iterable[UUID | None]:
     """Where the service is given: where its list says, or else, in person, everywhere."""
-    in_use = [UUID(each) for each in locations]
     if chosen := {UUID(each) for each in listed}:
         return [each for each in in_use if each in chosen]
-    return (in_use if mode is Mode.IN_PERSON else []) or [None]
+    return (list(in_use) if mode is Mode.IN_PERSON else []) or [None]
 
 
 def _offer(row: Mapping[str, Any]) -> Offer:

@@ -17,6 +17,7 @@ from availability.domain.local_time import moment
 from availability.domain.resources import Offer
 from availability.domain.timeslot_id import id_suffix
 from availability.domain.timeslots import Run, Standing
+from availability.finding import Found
 from availability.set_up import OfferedPlace
 from shared.fields import instant_text
 
@@ -27,12 +28,13 @@ class Listing(NamedTuple):
     at: OfferedPlace
     runs: Sequence[Run]
     held: frozenset[int]
+    is_unconfirmed: bool = False
 
 
 def etag(head: bytes, listings: Sequence[Listing]) -> str:
     """Another one exactly when the answer would be another; it costs less than the answer."""
     digest = blake2b(head, digest_size=15)
-    for at, runs, held in listings:
+    for at, runs, held, is_unconfirmed in listings:
         starts = array("q")
         standings: dict[Standing, int] = {}
         before = 0
@@ -42,7 +44,7 @@ def etag(head: bytes, listings: Sequence[Listing]) -> str:
                 starts.append(mark)
                 before = mark
             starts.extend(run)
-        digest.update(f"{at.id_prefix}{list(standings)}{sorted(held)}".encode())
+        digest.update(f"{at.id_prefix}{list(standings)}{sorted(held)}{is_unconfirmed}".encode())
         digest.update(starts)
     return f'"{digest.hexdigest()}"'
 
@@ -53,10 +55,11 @@ def body(head: bytes, offer: Offer, listings: Sequence[Listing]) -> bytes:
         texts = _texts(offer, listings[0])
     else:
         by_start: list[tuple[int, str]] = []
-        for at, runs, held in listings:
+        for at, runs, held, is_unconfirmed in listings:
             apart = [(range(s, s + 1), standing) for run, standing in runs for s in run]
             starts = (run.start for run, _ in apart)
-            by_start += zip(starts, _texts(offer, Listing(at, apart, held)), strict=True)
+            each = Listing(at, apart, held, is_unconfirmed)
+            by_start += zip(starts, _texts(offer, each), strict=True)
         by_start.sort(key=itemgetter(0))
         texts = [text for _, text in by_start]
     return b'%b,"timeslots":[%b]}' % (head[:-1], ",".join(texts).encode())
@@ -64,9 +67,11 @@ def body(head: bytes, offer: Offer, listings: Sequence[Listing]) -> bytes:
 
 def _texts(offer: Offer, listing: Listing) -> list[str]:
     """The timeslots of each run, joined by commas."""
-    at, runs, held = listing
+    at, runs, held, is_unconfirmed = listing
     begin, duration = f'{{"id":"{at.id_prefix}', offer.duration
-    rests = {standing: _rest(at, standing) for standing in {each for _, each in runs}}
+    rests = {
+        standing: _rest(at, standing, is_unconfirmed) for standing in {each for _, each in runs}
+    }
     texts: list[str] = []
     for run, standing in runs:
         rest = rests[standing]
@@ -87,12 +92,14 @@ def _when(start: int, duration: int) -> str:
     return f'{id_suffix(start)}","start":"{_instant(start)}","end":"{_instant(start + duration)}'
 
 
-def _rest(at: OfferedPlace, standing: Standing) -> str:
+def _rest(at: OfferedPlace, standing: Standing, is_unconfirmed: bool) -> str:
     status, capacity_left, room_id = standing
+    unconfirmed = "true" if is_unconfirmed else "false"
     return (
         f'","status":"{status}","capacityLeft":{capacity_left},'
         f'"locationId":{_id(at.place.location_id)},"roomId":{_id(room_id)},'
-        f'"mode":"{at.place.mode}","heldByYou":'
+        f'"mode":"{at.place.mode}",'
+        f'"unconfirmedCalendar":{unconfirmed},"heldByYou":'
     )
 
 
@@ -102,6 +109,17 @@ def _id(id_: UUID | None) -> str:
 
 def _instant(at: int) -> str:
     return instant_text(moment(at))
+
+
+def listed(found: Found) -> dict[str, Any]:
+    """One of a list, ready for ``orjson``."""
+    start, at, standing, situation = found
+    return one(at, start, situation.set_up.offer, standing) | {
+        "status": standing.status.value,
+        "capacityLeft": standing.capacity_left,
+        "unconfirmedCalendar": situation.is_unconfirmed,
+        "heldByYou": start in situation.held_starts(at),
+    }
 
 
 def one(at: OfferedPlace, start: int, offer: Offer, standing: Standing) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from availability.domain.resources import Mode
 from availability.domain.schedule import ExceptionKind
 from availability.models import AppointmentType
-from availability.schemas import AvailabilityOut
+from availability.schemas.timeslots import AvailabilityOut
 from availability.use_cases.appointment_types import (
     NewAppointmentType,
     add_appointment_type,
@@ -49,6 +49,7 @@ async def test_a_day_in_full(api: AsyncClient, database: Database) -> None:
         "timezone": "UTC",
         "from": day,
         "to": day,
+        "sources": [],
     }
     assert body["timeslots"][0] == {
         "id": practice.timeslot_id(nine),
@@ -59,6 +60,7 @@ async def test_a_day_in_full(api: AsyncClient, database: Database) -> None:
         "locationId": str(practice.location_id),
         "roomId": str(practice.room_ids[0]),
         "mode": "in_person",
+        "unconfirmedCalendar": False,
         "heldByYou": False,
     }
     assert len(body["timeslots"]) == 6

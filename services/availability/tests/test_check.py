@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from availability.domain.resources import Mode
 from availability.domain.schedule import ExceptionKind
 from availability.domain.timeslot_id import timeslot_id
-from availability.schemas import CheckOut
+from availability.schemas.timeslots import CheckOut
 from availability.use_cases.appointment_types import change_appointment_type
 from availability.use_cases.exceptions import NewException, add_exception
 from availability.use_cases.locations import NewLocation, NewRoom, add_location

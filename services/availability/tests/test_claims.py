@@ -249,7 +249,7 @@ async def test_a_booking_of_a_provider_who_is_not_known_yet_is_kept(
     api: AsyncClient, database: Database
 ) -> None:
     practice = await a_practice(database)
-    stranger = a_booking(practice, in_days(3), provider_id=uuid4())
+    stranger = a_booking(practice, in_days(3), provider_id=uuid4(), units=[uuid4()])
 
     await receive(database, stranger)
 

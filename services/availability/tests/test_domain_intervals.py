@@ -14,6 +14,7 @@ from availability.domain.intervals import (
     shares,
     subtract,
     take,
+    within,
 )
 
 from .oracle import cases
@@ -73,11 +74,14 @@ def test_each_interval_gets_its_own_pieces(left: list[Interval], right: list[Int
 def test_overlapping_intervals_are_those_that_share_a_minute(
     intervals: list[Interval], start: int, length: int
 ) -> None:
-    found = overlapping(intervals, start, start + length)
+    asked = minutes([(start, start + length)])
 
-    assert found == [
-        each for each in intervals if minutes([each]) & minutes([(start, start + length)])
-    ]
+    found = overlapping(intervals, start, start + length)
+    inside = within(intervals, start, start + length)
+
+    assert found == [each for each in intervals if minutes([each]) & asked]
+    assert minutes(inside) == minutes(intervals) & asked
+    assert is_disjoint(inside)
 
 
 @cases(60)

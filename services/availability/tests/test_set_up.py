@@ -48,7 +48,7 @@ from availability.use_cases.resources import (
 )
 from availability.use_cases.rules import NewBreak, add_rules, remove_rules
 from shared.db import Database
-from shared.errors import Invalid, NotFound
+from shared.errors import DomainError, Invalid
 from shared.events.registry import EVENT_TYPES
 
 from .builders import DAY, Practice, a_practice, a_rule, in_days
@@ -402,7 +402,7 @@ async def test_what_is_somebody_elses_does_not_exist(database: Database) -> None
         values = {"kind": ExceptionKind.BLOCKED, "starts_at": start, "ends_at": start + DAY}
         return lambda db: add_exception(db, mine, NewException(**values | scope))
 
-    refused: list[tuple[type[NotFound], Do]] = [
+    refused: list[tuple[type[DomainError], Do]] = [
         (ProviderNotFound, lambda db: change_provider(db, uuid4(), {"name": "X"})),
         (ProviderNotFound, lambda db: add_rules(db, uuid4(), [rule])),
         (LocationNotFound, lambda db: change_location(db, mine, place, {"name": "X"})),
@@ -413,16 +413,16 @@ async def test_what_is_somebody_elses_does_not_exist(database: Database) -> None
             ServiceNotFound,
             lambda db: change_appointment_type(db, mine, other.service_id, {"price_cents": 0}),
         ),
-        (LocationNotFound, a_type(location_ids=[place])),
-        (LocationNotFound, a_type(default_location_id=place)),
-        (RoomNotFound, a_type(default_room_id=room)),
+        (Invalid, a_type(location_ids=[place])),
+        (Invalid, a_type(default_location_id=place)),
+        (Invalid, a_type(default_room_id=room)),
         (ServiceNotFound, a_scoped_rule(scope_appointment_type_id=other.service_id)),
         (LocationNotFound, a_scoped_rule(scope_location_id=place)),
         (RoomNotFound, a_scoped_rule(scope_room_id=room)),
         (RuleNotFound, lambda db: remove_rules(db, mine, [rule.id])),
-        (ServiceNotFound, a_scoped_exception(scope_appointment_type_id=other.service_id)),
-        (LocationNotFound, a_scoped_exception(scope_location_id=place)),
-        (RoomNotFound, a_scoped_exception(scope_room_id=room)),
+        (Invalid, a_scoped_exception(scope_appointment_type_id=other.service_id)),
+        (Invalid, a_scoped_exception(scope_location_id=place)),
+        (Invalid, a_scoped_exception(scope_room_id=room)),
         (ExceptionNotFound, lambda db: remove_exception(db, mine, exception.id)),
         (
             ExceptionNotFound,
@@ -473,11 +473,11 @@ async def test_every_fault_of_a_rule_is_named(database: Database) -> None:
         await do(database, lambda db: add_rules(db, practice.provider_id, rules))
 
     assert [(fault.path, fault.code) for fault in refusal.value.errors] == [
-        ("0.endMinute", "END_BEFORE_START"),
-        ("2.breaks.0.endMinute", "END_BEFORE_START"),
+        ("0.workEndLocal", "END_BEFORE_START"),
+        ("2.breaks.0.breakEndLocal", "END_BEFORE_START"),
         ("2.breaks.1", "BREAK_OUTSIDE_WINDOW"),
         ("2.breaks.2", "BREAK_OUTSIDE_WINDOW"),
-        ("3.breaks", "BREAKS_OVERLAP"),
+        ("3.breaks.1", "BREAK_OVERLAP"),
     ]
     async with database.reading() as db:
         assert await db.fetchval("SELECT count(*) FROM schedule_rules") == 7

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from shared.events import availability, booking, patient, provider, reservation
+from shared.events import availability, booking, calendar, patient, provider, reservation
 from shared.events.envelope import EventData
 
-_MODULES = (availability, booking, patient, provider, reservation)
+_MODULES = (availability, booking, calendar, patient, provider, reservation)
 
 
 def _concrete_events() -> Iterator[type[EventData]]:

@@ -46,7 +46,13 @@ _BOOKING = frozenset(
 
 # Known to every relay, so that a service's queue exists, and fills, before the service first runs.
 LISTENERS: Listeners = {
-    "availability": _BOOKING,
+    "availability": _BOOKING
+    | {
+        "calendar.busy_changed",
+        "calendar.connection_connected",
+        "calendar.connection_broken",
+        "calendar.connection_deleted",
+    },
     "bookings": frozenset(
         {
             "provider.updated",

@@ -1,13 +1,13 @@
 """How often a start can be booked: one sweep over the instants at which units are taken and freed.
 
-A unit is free for a start when no claim on it overlaps what the start would claim. So between two
-of its claims there are starts for it only if the gap holds the duration and the buffers.
+A unit is free for a start when no claim on it overlaps what the start would claim. So claims with a
+gap that is too short for the duration and the buffers are as good as one.
 """
 
-from bisect import insort
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
+from typing import NamedTuple
 from uuid import UUID
 
 from availability.domain.intervals import Interval
@@ -15,6 +15,7 @@ from availability.domain.resources import Need, Offer, Unit
 
 BOOKED, RESERVED, IMPOSSIBLE = 0, -1, -2
 BEGINNING, END = -(1 << 60), 1 << 60
+_BOOKED, _HELD, _OUT = 0, 1, 2
 _NEED_BITS = 16
 _NEED_MASK = (1 << _NEED_BITS - 1) - 1
 
@@ -32,6 +33,14 @@ class Claims:
 _NOTHING = Claims()
 
 
+class _Taken(NamedTuple):
+    """When one unit is not to be had, by cause, in blocks."""
+
+    booked: list[Interval]
+    held: list[Interval]
+    out: list[Interval]
+
+
 def capacity_steps(
     offer: Offer,
     needs: Sequence[Need],
@@ -43,52 +52,88 @@ def capacity_steps(
     The first step is from BEGINNING. Where no appointment finds one, the number says why: BOOKED,
     or RESERVED if one would without the holds, or IMPOSSIBLE if none would without any claim.
     """
-
-    def booked(unit: Unit) -> Sequence[Interval]:
-        return claims.get(unit.id, _NOTHING).booked
-
-    def held(unit: Unit) -> Sequence[Interval]:
-        return claims.get(unit.id, _NOTHING).held
-
-    def out(unit: Unit) -> Sequence[Interval]:
-        return () if unit.room_id is None else rooms_out.get(unit.room_id, ())
-
-    def left(*taken: Callable[[Unit], Sequence[Interval]]) -> list[Step]:
-        return _least_free(
-            offer,
-            [[_together([of(unit) for of in taken]) for unit in need.units] for need in needs],
-        )
-
     if not all(need.units for need in needs):
         return [(BEGINNING, IMPOSSIBLE)]
-    units = [unit for need in needs for unit in need.units]
-    some_held, some_out = any(map(held, units)), any(map(out, units))
-    with_all = left(booked, held, out)
+    total = offer.buffer_before + offer.reach
+
+    def taken(unit: Unit) -> _Taken:
+        of_unit = claims.get(unit.id, _NOTHING)
+        out = () if unit.room_id is None else rooms_out.get(unit.room_id, ())
+        return _Taken(
+            _blocks(of_unit.booked, total), _blocks(of_unit.held, total), _blocks(out, total)
+        )
+
+    kinds = _kinds([[taken(unit) for unit in need.units] for need in needs])
+
+    def left(*causes: int) -> list[Step]:
+        return _least_free(
+            offer,
+            [
+                [
+                    _joined([each[cause] for each in unit for cause in causes], total)
+                    for unit in units
+                ]
+                for units in kinds
+            ],
+        )
+
+    some_held, some_out = (
+        any(each[cause] for units in kinds for unit in units for each in unit)
+        for cause in (_HELD, _OUT)
+    )
+    with_all = left(_BOOKED, _HELD, _OUT)
     if not some_held and not some_out:
         return with_all
     return _with_reasons(
         with_all,
-        without_holds=left(booked, out) if some_held else with_all,
-        without_claims=left(out) if some_out else [(BEGINNING, 1)],
+        without_holds=left(_BOOKED, _OUT) if some_held else with_all,
+        without_claims=left(_OUT) if some_out else [(BEGINNING, 1)],
     )
 
 
-def _together(intervals: list[Sequence[Interval]]) -> Sequence[Interval]:
-    largest, *others = sorted(intervals, key=len, reverse=True)
-    if not any(others):
-        return largest
-    together = list(largest)
-    for interval in chain.from_iterable(others):
-        insort(together, interval)
-    return together
+def _kinds(needs: list[list[_Taken]]) -> list[list[list[_Taken]]]:
+    """The units of each need; needs of a single unit are one, whose one unit is all of theirs."""
+    single = [units[0] for units in needs if len(units) == 1]
+    several = [[[unit] for unit in units] for units in needs if len(units) > 1]
+    return [[single], *several] if single else several
 
 
-def _least_free(offer: Offer, needs: list[list[Sequence[Interval]]]) -> list[Step]:
+def _blocks(taken: Sequence[Interval], total: int) -> list[Interval]:
+    """The same claims with every gap closed that is too short for one more."""
+    if not taken:
+        return []
+    blocks: list[Interval] = []
+    since = until = next_gap = BEGINNING
+    for start, end in taken:
+        if start >= next_gap:
+            blocks.append((since, until))
+            since, until, next_gap = start, end, end + total
+        elif end > until:
+            until, next_gap = end, end + total
+    blocks.append((since, until))
+    return blocks[1:]
+
+
+def _joined(blocks: Iterable[list[Interval]], total: int) -> list[Interval]:
+    """All these blocks as one list of blocks."""
+    some = [each for each in blocks if each]
+    if len(some) == 1:
+        return some[0]
+    return _blocks(sorted(chain.from_iterable(some)), total)
+
+
+def _least_free(offer: Offer, needs: list[list[list[Interval]]]) -> list[Step]:
     """The smallest number of free units of any need, by start."""
+    before, reach = offer.buffer_before, offer.reach
+    if len(needs) == len(needs[0]) == 1:
+        changes = [((start - reach + 1, 0), (end + before, 1)) for start, end in needs[0][0]]
+        return [(BEGINNING, 1), *chain.from_iterable(changes)]
     edges: list[int] = []
     for need, units in enumerate(needs):
-        for taken in units:
-            edges += _edges(need, taken, offer)
+        is_taken, is_free = need << 1, need << 1 | 1
+        for blocks in units:
+            edges += [start - reach + 1 << _NEED_BITS | is_taken for start, _ in blocks]
+            edges += [end + before << _NEED_BITS | is_free for _, end in blocks]
     edges.sort()
     free = [len(units) for units in needs]
     least = min(free)
@@ -109,24 +154,6 @@ def _least_free(offer: Offer, needs: list[list[Sequence[Interval]]]) -> list[Ste
             if steps[-1][1] != level:
                 steps.append((at, level))
     return steps
-
-
-def _edges(need: int, taken: Iterable[Interval], offer: Offer) -> list[int]:
-    """From which starts on a unit of the need is taken and free again: one sortable number each."""
-    before, reach = offer.buffer_before, offer.reach
-    total = before + reach
-    is_taken, is_free = need << 1, need << 1 | 1
-    edges: list[int] = []
-    until, next_gap = BEGINNING, BEGINNING
-    for start, end in taken:
-        if start >= next_gap:
-            edges.append(until + before << _NEED_BITS | is_free)
-            edges.append(start - reach + 1 << _NEED_BITS | is_taken)
-            until, next_gap = end, end + total
-        elif end > until:
-            until, next_gap = end, end + total
-    edges.append(until + before << _NEED_BITS | is_free)
-    return edges[1:]
 
 
 def _with_reasons(

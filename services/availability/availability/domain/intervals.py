@@ -34,16 +34,26 @@ def overlapping(intervals: Sequence[Interval], start: int, end: int) -> Sequence
     return intervals[first : bisect_left(intervals, (end,), first)]
 
 
+def within(intervals: Sequence[Interval], start: int, end: int) -> list[Interval]:
+    """The minutes of a disjoint list that lie in one interval."""
+    inside = list(overlapping(intervals, start, end))
+    if inside:
+        inside[0] = (max(start, inside[0][0]), inside[0][1])
+        inside[-1] = (inside[-1][0], min(end, inside[-1][1]))
+    return inside
+
+
 def remainders(
     intervals: Iterable[Interval], removed: Sequence[Interval]
 ) -> Iterator[list[Interval]]:
     """For each of a disjoint list in turn, the pieces that another disjoint list leaves of it."""
     position, count = 0, len(removed)
-    for start, end in intervals:
+    for interval in intervals:
+        start, end = interval
         while position < count and removed[position][1] <= start:
             position += 1
         if position == count or removed[position][0] >= end:
-            yield [(start, end)]
+            yield [interval]
         else:
             yield _pieces(start, end, removed, position)
 
@@ -70,8 +80,12 @@ def shares(intervals: Iterable[Interval], others: Sequence[Interval]) -> Iterato
         pieces: list[Interval] = []
         ahead = position
         while ahead < count and others[ahead][0] < end:
-            other_start, other_end = others[ahead]
-            pieces.append((max(start, other_start), min(end, other_end)))
+            first, after = others[ahead]
+            if first < start:
+                first = start
+            if after > end:
+                after = end
+            pieces.append((first, after))
             ahead += 1
         yield pieces
 

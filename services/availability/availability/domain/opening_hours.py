@@ -65,7 +65,43 @@ class _Ranked(NamedTuple):
     rule: ScheduleRule
 
 
-_Week = list[list[_Ranked]]
+class _Weekday:
+    """The rules for one day of the week in one zone, by precedence."""
+
+    def __init__(self, zone: str) -> None:
+        self._zone = zone
+        self._rules: list[_Ranked] = []
+        self._always = True
+        self._of_plain_days: dict[tuple[int, ...], list[Opening]] = {}
+        self._of_uneven_days: dict[int, list[Opening]] = {}
+
+    def add(self, rank: int, rule: ScheduleRule) -> None:
+        first_on = rule.effective_from or date.min
+        last_on = rule.effective_to or date.max
+        self._rules.append(_Ranked(rank, first_on.toordinal(), last_on.toordinal(), rule))
+        self._always = self._always and not (rule.effective_from or rule.effective_to)
+
+    def windows(self, day: int) -> list[Window]:
+        return _windows(self._in_force(day), partial(instant, self._zone, day))
+
+    def openings(self, day: int, midnight: int, is_plain: bool) -> list[Opening]:
+        if not is_plain:
+            if day not in self._of_uneven_days:
+                self._of_uneven_days[day] = _owned(self.windows(day))
+            return self._of_uneven_days[day]
+        in_force = self._in_force(day)
+        ranks = () if self._always else tuple([each.rank for each in in_force])
+        if ranks not in self._of_plain_days:
+            self._of_plain_days[ranks] = _owned(_windows(in_force, int))
+        return [
+            Opening(start + midnight, end + midnight, grid_from + midnight, grid, room, source)
+            for start, end, grid_from, grid, room, source in self._of_plain_days[ranks]
+        ]
+
+    def _in_force(self, day: int) -> list[_Ranked]:
+        if self._always:
+            return self._rules
+        return [each for each in self._rules if each.first_day <= day <= each.last_day]
 
 
 class WeeklyHours:
@@ -74,11 +110,11 @@ class WeeklyHours:
     def __init__(self, rules: Iterable[ScheduleRule], place: Place) -> None:
         covering = [rule for rule in rules if rule.scope.covers(place)]
         covering.sort(key=lambda rule: rule.precedence)
-        self._weeks: dict[str, _Week] = {}
+        self._weeks: dict[str, list[_Weekday]] = {}
         for rank, rule in enumerate(covering):
-            week = self._weeks.setdefault(rule.timezone, [[] for _ in range(7)])
-            week[rule.weekday - 1].append(_ranked(rank, rule))
-        self._plain_days: dict[tuple[int, ...], list[Opening]] = {}
+            if rule.timezone not in self._weeks:
+                self._weeks[rule.timezone] = [_Weekday(rule.timezone) for _ in range(7)]
+            self._weeks[rule.timezone][rule.weekday - 1].add(rank, rule)
 
     def openings(self, start: int, end: int) -> list[Opening]:
         """The openings that have a part in `start <= instant < end`: disjoint, in order, and whole.
@@ -91,7 +127,7 @@ class WeeklyHours:
             opening
             for zone, week in self._weeks.items()
             for day, midnight, is_plain in _days(zone, start, end)
-            for opening in self._of_day(zone, _in_force(week, day), day, midnight, is_plain)
+            for opening in week[(day - 1) % 7].openings(day, midnight, is_plain)
         ]
 
     def windows(self, start: int, end: int) -> list[Window]:
@@ -103,24 +139,10 @@ class WeeklyHours:
             window
             for zone, week in self._weeks.items()
             for day, _, _ in _days(zone, first, after)
-            for window in _windows(_in_force(week, day), partial(instant, zone, day))
+            for window in week[(day - 1) % 7].windows(day)
         ]
         found.sort(key=lambda window: window.rank)
         return found
-
-    def _of_day(
-        self, zone: str, in_force: list[_Ranked], day: int, midnight: int, is_plain: bool
-    ) -> list[Opening]:
-        if not is_plain:
-            return _owned(_windows(in_force, partial(instant, zone, day)))
-        ranks = tuple([each.rank for each in in_force])
-        openings = self._plain_days.get(ranks)
-        if openings is None:
-            openings = self._plain_days[ranks] = _owned(_windows(in_force, int))
-        return [
-            Opening(start + midnight, end + midnight, grid_from + midnight, grid, room, source)
-            for start, end, grid_from, grid, room, source in openings
-        ]
 
 
 def opening_hours(
@@ -142,19 +164,10 @@ def opening_hours(
             (blocked if exception.kind is ExceptionKind.BLOCKED else available).append(exception)
     if blocked:
         openings = _without(openings, blocked, place.only_room)
+    joined = merge([(opening.start, opening.end) for opening in openings])
     if available:
-        openings = _with(openings, available, start, end)
-    return OpeningHours(openings, _joined(openings), _rooms_out(blocked, available))
-
-
-def _ranked(rank: int, rule: ScheduleRule) -> _Ranked:
-    first_on = rule.effective_from or date.min
-    last_on = rule.effective_to or date.max
-    return _Ranked(rank, first_on.toordinal(), last_on.toordinal(), rule)
-
-
-def _in_force(week: _Week, day: int) -> list[_Ranked]:
-    return [each for each in week[(day - 1) % 7] if each.first_day <= day <= each.last_day]
+        openings = sorted(openings + _opened(available, joined, start, end), key=_start)
+    return OpeningHours(openings, joined, _rooms_out(blocked, available))
 
 
 def _days(zone: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
@@ -162,10 +175,17 @@ def _days(zone: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
         yield from midnights(zone, day_of(zone, start), day_of(zone, end - 1))
 
 
-def _windows(in_force: Iterable[_Ranked], instant_of: Callable[[int], int]) -> Iterator[Window]:
-    for rank, _, _, rule in in_force:
-        breaks = [(instant_of(each.start), instant_of(each.end)) for each in rule.breaks]
-        yield Window(rank, instant_of(rule.start), instant_of(rule.end), breaks, rule)
+def _windows(in_force: Iterable[_Ranked], instant_of: Callable[[int], int]) -> list[Window]:
+    return [
+        Window(
+            rank,
+            instant_of(rule.start),
+            instant_of(rule.end),
+            [(instant_of(each.start), instant_of(each.end)) for each in rule.breaks],
+            rule,
+        )
+        for rank, _, _, rule in in_force
+    ]
 
 
 def _owned(windows: Iterable[Window]) -> list[Opening]:
@@ -183,15 +203,18 @@ def _without(
     openings: list[Opening], blocked: list[AvailabilityException], only_room: UUID | None
 ) -> list[Opening]:
     spans = [(opening.start, opening.end) for opening in openings]
-    left = {
-        room_id: list(remainders(spans, _closed(blocked, room_id)))
-        for room_id in {opening.room_id or only_room for opening in openings}
+    pieces = {
+        room_id: list(remainders(spans, _closed(blocked, room_id or only_room)))
+        for room_id in {opening.room_id for opening in openings}
     }
-    return [
-        Opening(start, end, start, grid, room_id, source_id)
-        for index, (_, _, _, grid, room_id, source_id) in enumerate(openings)
-        for start, end in left[room_id or only_room][index]
-    ]
+    left: list[Opening] = []
+    for index, opening in enumerate(openings):
+        of_opening = pieces[opening.room_id][index]
+        if of_opening == [spans[index]]:
+            left.append(opening)
+        else:
+            left += [opening._replace(start=a, end=b, grid_from=a) for a, b in of_opening]
+    return left
 
 
 def _closed(blocked: list[AvailabilityException], room_id: UUID | None) -> list[Interval]:
@@ -200,16 +223,15 @@ def _closed(blocked: list[AvailabilityException], room_id: UUID | None) -> list[
     )
 
 
-def _with(
-    openings: list[Opening], available: list[AvailabilityException], start: int, end: int
+def _opened(
+    available: list[AvailabilityException], joined: list[Interval], start: int, end: int
 ) -> list[Opening]:
-    taken = _joined(openings)
-    opened = [
+    """What exceptions open of the minutes that `joined` does not have; it has them afterwards."""
+    return [
         Opening(piece_start, piece_end, each.start, EXCEPTION_GRID, each.scope.room_id, each.id)
         for each in sorted(available, key=lambda each: each.precedence)
-        for piece_start, piece_end in take(taken, max(each.start, start), min(each.end, end))
+        for piece_start, piece_end in take(joined, max(each.start, start), min(each.end, end))
     ]
-    return sorted(openings + opened, key=_start)
 
 
 def _rooms_out(
@@ -224,10 +246,6 @@ def _rooms_out(
 
 def _of_room(room_id: UUID, exceptions: list[AvailabilityException]) -> list[Interval]:
     return merge((each.start, each.end) for each in exceptions if each.scope.room_id == room_id)
-
-
-def _joined(openings: list[Opening]) -> list[Interval]:
-    return merge([(opening.start, opening.end) for opening in openings])
 
 
 def _start(opening: Opening) -> int:

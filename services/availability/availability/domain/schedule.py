@@ -1,10 +1,12 @@
 """What a provider says about their time: weekly rules and one-off exceptions."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
+from typing import Self
 from uuid import UUID
 
+from availability.domain.local_time import minutes_down, minutes_up
 from availability.domain.resources import Mode, Place
 
 
@@ -88,3 +90,25 @@ class AvailabilityException:
     def precedence(self) -> tuple[int, int, UUID]:
         """Of two available exceptions with a common minute, the one that sorts first owns it."""
         return (-self.scope.specificity, self.created_order, self.id)
+
+    @classmethod
+    def between(
+        cls,
+        starts_at: datetime,
+        ends_at: datetime,
+        *,
+        id_: UUID,
+        kind: ExceptionKind,
+        scope: Scope,
+        created_at: datetime,
+    ) -> Self:
+        """In whole minutes: what is blocked never shrinks by it, what is available never grows."""
+        blocks = kind is ExceptionKind.BLOCKED
+        return cls(
+            id=id_,
+            kind=kind,
+            start=minutes_down(starts_at) if blocks else minutes_up(starts_at),
+            end=minutes_up(ends_at) if blocks else minutes_down(ends_at),
+            scope=scope,
+            created_order=int(created_at.timestamp() * 1_000_000),
+        )

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from availability.domain.capacity import IMPOSSIBLE, RESERVED, Claims, Step, capacity_steps
-from availability.domain.intervals import Interval, intersect, merge, shares, subtract
+from availability.domain.intervals import Interval, merge, shares, subtract, within
 from availability.domain.local_time import day_of, instant, minutes_down, minutes_up
 from availability.domain.opening_hours import OpeningHours
 from availability.domain.resources import Offer, Place, Unit, needs
@@ -93,7 +93,7 @@ def _allowed(
         if end - start >= before + reach
     ]
     hidden = merge((start - reach + 1, end + before) for start, end in busy)
-    return subtract(intersect(fitting, [starts]), hidden)
+    return subtract(within(fitting, *starts), hidden)
 
 
 def _candidates(hours: OpeningHours, allowed: list[Interval]) -> dict[UUID | None, list[range]]:
@@ -101,10 +101,11 @@ def _candidates(hours: OpeningHours, allowed: list[Interval]) -> dict[UUID | Non
     candidates: dict[UUID | None, list[range]] = {}
     spans = [(opening.start, opening.end) for opening in hours.openings]
     for opening, pieces in zip(hours.openings, shares(spans, allowed), strict=True):
+        _, _, grid_from, grid, room_id, _ = opening
         for first, after in pieces:
-            on_grid = range(first + (opening.grid_from - first) % opening.grid, after, opening.grid)
+            on_grid = range(first + (grid_from - first) % grid, after, grid)
             if on_grid:
-                candidates.setdefault(opening.room_id, []).append(on_grid)
+                candidates.setdefault(room_id, []).append(on_grid)
     return candidates
 
 

@@ -9,10 +9,17 @@ from availability.models.providers import (
     Room,
     appointment_type_locations,
 )
-from availability.models.read_models import appointments, claims, external_busy_times
+from availability.models.read_models import (
+    appointments,
+    calendar_sources,
+    claims,
+    external_busy_spans,
+    external_busy_times,
+)
 from availability.models.schedules import (
     AvailabilityException,
     ScheduleRule,
+    TimeOffRequest,
     schedule_changes,
     schedule_rule_breaks,
     schedule_versions,
@@ -27,9 +34,12 @@ __all__ = [
     "Resource",
     "Room",
     "ScheduleRule",
+    "TimeOffRequest",
     "appointment_type_locations",
     "appointments",
+    "calendar_sources",
     "claims",
+    "external_busy_spans",
     "external_busy_times",
     "schedule_changes",
     "schedule_rule_breaks",

@@ -25,6 +25,9 @@ class Base(DeclarativeBase):
         float: Double,
     }
 
+    # So that `updated_at` is known after an UPDATE without another question to the database.
+    __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012
+
     id: Mapped[UUID] = mapped_column(primary_key=True)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())

@@ -1,5 +1,9 @@
-"""Who offers what, and where, and with what."""
+"""Who offers what, and where, and with what.
 
+What is deleted stays as a row, out of use for good, for the sake of what refers to it.
+"""
+
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import (
@@ -18,11 +22,20 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from availability.models.metadata import PROVIDER, Base, own
 
+_DELETED_IS_INACTIVE = "deleted_at IS NULL OR NOT is_active"
+
 
 class Provider(Base):
     """Whoever offers appointments; the id is also the token's ``sub``."""
 
     __tablename__ = "providers"
+    __table_args__ = (
+        CheckConstraint(
+            "unhealthy_calendar_policy IN ('shown', 'marked', 'closed')",
+            name="unhealthy_calendar_policy_known",
+        ),
+        CheckConstraint(_DELETED_IS_INACTIVE, name="deleted_is_inactive"),
+    )
 
     version: Mapped[int] = mapped_column(default=1)
     name: Mapped[str]
@@ -30,7 +43,10 @@ class Provider(Base):
     phone: Mapped[str | None]
     language: Mapped[str]
     timezone: Mapped[str]
+    unhealthy_calendar_policy: Mapped[str] = mapped_column(default="shown", server_default="shown")
+    time_off_needs_approval: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
     is_active: Mapped[bool] = mapped_column(default=True)
+    deleted_at: Mapped[datetime | None]
 
 
 class Location(Base):
@@ -45,6 +61,7 @@ class Location(Base):
         ),
         CheckConstraint("latitude BETWEEN -90 AND 90", name="latitude_known"),
         CheckConstraint("longitude BETWEEN -180 AND 180", name="longitude_known"),
+        CheckConstraint(_DELETED_IS_INACTIVE, name="deleted_is_inactive"),
     )
 
     provider_id: Mapped[UUID] = mapped_column(ForeignKey(PROVIDER))
@@ -57,6 +74,7 @@ class Location(Base):
     longitude: Mapped[float | None]
     is_primary: Mapped[bool]
     is_active: Mapped[bool] = mapped_column(default=True)
+    deleted_at: Mapped[datetime | None]
 
 
 class Room(Base):
@@ -67,6 +85,7 @@ class Room(Base):
         own("location_id", "locations", name="rooms_location_fkey"),
         UniqueConstraint("provider_id", "id"),
         CheckConstraint("capacity BETWEEN 1 AND 50", name="capacity_in_range"),
+        CheckConstraint(_DELETED_IS_INACTIVE, name="deleted_is_inactive"),
     )
 
     provider_id: Mapped[UUID]
@@ -75,6 +94,7 @@ class Room(Base):
     capacity: Mapped[int]
     is_virtual: Mapped[bool]
     is_active: Mapped[bool] = mapped_column(default=True)
+    deleted_at: Mapped[datetime | None]
 
 
 class AppointmentType(Base):
@@ -85,7 +105,13 @@ class AppointmentType(Base):
         own("default_location_id", "locations", name="appointment_types_default_location_fkey"),
         own("default_room_id", "rooms", name="appointment_types_default_room_fkey"),
         UniqueConstraint("provider_id", "id"),
-        UniqueConstraint("provider_id", "slug"),
+        Index(
+            "appointment_types_slug_idx",
+            "provider_id",
+            "slug",
+            unique=True,
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
         CheckConstraint("mode IN ('in_person', 'video', 'phone')", name="mode_known"),
         CheckConstraint("duration_minutes BETWEEN 5 AND 360", name="duration_in_range"),
         CheckConstraint("buffer_before_minutes BETWEEN 0 AND 240", name="buffer_before_in_range"),
@@ -100,6 +126,7 @@ class AppointmentType(Base):
             "AND cancellation_fee_percent BETWEEN 0 AND 100 AND cancellation_cutoff_minutes >= 0",
             name="cancellation_in_range",
         ),
+        CheckConstraint(_DELETED_IS_INACTIVE, name="deleted_is_inactive"),
     )
 
     version: Mapped[int] = mapped_column(default=1)
@@ -127,6 +154,7 @@ class AppointmentType(Base):
     default_location_id: Mapped[UUID | None]
     default_room_id: Mapped[UUID | None]
     is_active: Mapped[bool] = mapped_column(default=True)
+    deleted_at: Mapped[datetime | None]
 
 
 appointment_type_locations = Table(
@@ -160,6 +188,7 @@ class Resource(Base):
             "kind <> 'room' OR (room_id IS NOT NULL AND location_id IS NOT NULL)",
             name="room_has_place",
         ),
+        CheckConstraint(_DELETED_IS_INACTIVE, name="deleted_is_inactive"),
     )
 
     version: Mapped[int] = mapped_column(default=1)
@@ -169,3 +198,4 @@ class Resource(Base):
     location_id: Mapped[UUID | None]
     room_id: Mapped[UUID | None]
     is_active: Mapped[bool] = mapped_column(default=True)
+    deleted_at: Mapped[datetime | None]

@@ -3,9 +3,11 @@
 from sqlalchemy import (
     CheckConstraint,
     Column,
+    Computed,
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     Table,
     Text,
     UniqueConstraint,
@@ -37,9 +39,13 @@ appointments = Table(
     ),
     CheckConstraint("status <> 'held' OR hold_expires_at IS NOT NULL", name="hold_ends"),
     Index(None, "provider_id", "starts_at"),
-    Index("appointments_held_by_user_idx", "user_id", postgresql_where=text("status = 'held'")),
+    Index("appointments_held_idx", "provider_id", postgresql_where=text("status = 'held'")),
 )
 
+_SPAN = """
+int4send(floor(extract(epoch FROM starts_at - timestamptz '1970-01-01 00:00Z') / 60)::int)
+|| int4send(ceil(extract(epoch FROM ends_at - timestamptz '1970-01-01 00:00Z') / 60)::int)
+"""
 claims = Table(
     "claims",
     Base.metadata,
@@ -50,9 +56,21 @@ claims = Table(
     Column("starts_at", Instant, nullable=False),
     Column("ends_at", Instant, nullable=False),
     Column("hold_expires_at", Instant),
+    Column("span", LargeBinary, Computed(_SPAN, persisted=True), nullable=False),
     Index(None, "provider_id", "starts_at"),
+    Index(
+        "claims_booked_idx",
+        "resource_id",
+        "starts_at",
+        postgresql_include=["span"],
+        postgresql_where=text("hold_expires_at IS NULL"),
+    ),
+    Index("claims_held_idx", "provider_id", postgresql_where=text("hold_expires_at IS NOT NULL")),
 )
-"""A claim with ``hold_expires_at`` is of a hold, and counts until then by the database's clock."""
+"""A claim with ``hold_expires_at`` is of a hold, and counts until then by the database's clock.
+
+``span`` is its first minute and the one after its last, as they are read by the hundred.
+"""
 
 external_busy_times = Table(
     "external_busy_times",
@@ -71,3 +89,26 @@ external_busy_times = Table(
     ),
     Index(None, "provider_id", "ends_at"),
 )
+
+external_busy_spans = Table(
+    "external_busy_spans",
+    Base.metadata,
+    Column("connection_id", Uuid, primary_key=True),
+    Column("starts_at", Instant, primary_key=True),
+    Column("version", Integer, nullable=False),
+)
+"""Which version of each span of a connection's time the busy times are of."""
+
+calendar_sources = Table(
+    "calendar_sources",
+    Base.metadata,
+    Column("connection_id", Uuid, primary_key=True),
+    Column("provider_id", Uuid, nullable=False, index=True),
+    Column("kind", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("as_of", Instant),
+    CheckConstraint("state IN ('connected', 'broken', 'deleted')", name="state_known"),
+)
+"""The connections behind the busy times, by the newest word about each; a deleted one stays as
+such, so that no late word revives it."""

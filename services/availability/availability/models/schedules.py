@@ -109,6 +109,31 @@ class AvailabilityException(Base):
     source: Mapped[str] = mapped_column(default="manual")
 
 
+class TimeOffRequest(Base):
+    """A range that a provider wants to be away in; an approved one is a blocked exception."""
+
+    __tablename__ = "time_off_requests"
+    __table_args__ = (
+        CheckConstraint(
+            "status IN ('pending', 'approved', 'rejected', 'withdrawn')", name="status_known"
+        ),
+        CheckConstraint("ends_at > starts_at", name="end_after_start"),
+        CheckConstraint(
+            "(status = 'approved') = (exception_id IS NOT NULL)", name="approved_is_blocked"
+        ),
+        Index(None, "provider_id", "starts_at"),
+    )
+
+    provider_id: Mapped[UUID] = mapped_column(ForeignKey(PROVIDER))
+    status: Mapped[str]
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+    reason: Mapped[str | None]
+    decided_by: Mapped[UUID | None]
+    decided_at: Mapped[datetime | None]
+    exception_id: Mapped[UUID | None] = mapped_column(ForeignKey("availability_exceptions.id"))
+
+
 schedule_versions = Table(
     "schedule_versions",
     Base.metadata,

@@ -1,17 +1,15 @@
 """The one call that another service makes to availability: reservations asks before it holds."""
 
-from datetime import timedelta
-
 import orjson
 from fastapi import Response
 
-from availability.checking import DAYS_LOOKED_AT, check
+from availability.checking import AROUND, MOST_ALTERNATIVES, WEEK, check
 from availability.domain.local_time import moment
 from availability.domain.timeslot_id import UnknownTimeslotId, read_timeslot_id
 from availability.queries import look
 from availability.refusals import ProviderNotFound, ServiceNotFound, TimeslotNotFound
 from availability.routes.availability import KnownSetUps
-from availability.schemas import CheckIn, CheckOut
+from availability.schemas.timeslots import CheckIn, CheckOut
 from shared.app import new_router
 from shared.auth import CallingService
 from shared.db import SqlReading
@@ -36,16 +34,20 @@ async def check_timeslot(
     except UnknownTimeslotId:
         raise TimeslotNotFound from None
     start = moment(named.start)
-    situation = await look(
-        db,
-        set_ups,
-        provider_id=body.provider_id,
-        service_id=body.service_id,
-        user_id=body.user_id,
-        since=start - timedelta(hours=1),
-        until=start + timedelta(days=DAYS_LOOKED_AT),
-    )
-    verdict = check(situation, named)
+    # Mostly there are enough alternatives close by; reading a week costs twice as much.
+    for reach in (AROUND, WEEK):
+        situation = await look(
+            db,
+            set_ups,
+            provider_id=body.provider_id,
+            service_id=body.service_id,
+            user_id=body.user_id,
+            since=start - AROUND,
+            until=start + reach,
+        )
+        verdict = check(situation, named, reach)
+        if len(verdict.alternatives) == MOST_ALTERNATIVES:
+            break
     answer = {
         "offered": verdict.reason is None,
         "reason": verdict.reason,

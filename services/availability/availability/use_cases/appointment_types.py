@@ -1,18 +1,22 @@
 """What patients book."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, exists, insert, select
+from sqlalchemy import delete, exists, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from availability.announcements import announce_appointment_type
+from availability.announcements import (
+    announce_appointment_type,
+    announce_appointment_type_deleted,
+)
 from availability.domain.resources import Mode
 from availability.models import AppointmentType, Location, Room, appointment_type_locations
 from availability.ownership import apply, locked_provider, own
 from availability.refusals import SlugTaken
+from shared.errors import FieldError, Invalid
 from shared.ids import new_id
 
 
@@ -50,13 +54,25 @@ class NewAppointmentType:
     default_room_id: UUID | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where a service is given; what it names already may have been deleted since."""
+
+    listed: Sequence[UUID] = ()
+    location_id: UUID | None = None
+    room_id: UUID | None = None
+
+
 async def add_appointment_type(
     db: AsyncSession, provider_id: UUID, new: NewAppointmentType
 ) -> AppointmentType:
+    """Raises Invalid with every place that is named and is not there."""
     await locked_provider(db, provider_id)
+    wanted = _Places(new.location_ids, new.default_location_id, new.default_room_id)
+    await _check_places(db, provider_id, wanted, _Places())
+    await _check_slug(db, provider_id, new.slug)
     values = asdict(new) | {"required_equipment": list(new.required_equipment)}
     location_ids = values.pop("location_ids")
-    await _check(db, provider_id, new.id, values | {"location_ids": location_ids})
     service = AppointmentType(
         **values | {"mode": new.mode.value, "provider_id": provider_id, "version": 0},
         is_active=True,
@@ -71,51 +87,122 @@ async def add_appointment_type(
 async def change_appointment_type(
     db: AsyncSession, provider_id: UUID, service_id: UUID, changes: Mapping[str, Any]
 ) -> AppointmentType:
-    """The fields of `NewAppointmentType` and `is_active`, those that are given."""
+    """The fields of `NewAppointmentType` and `is_active`, those that are given.
+
+    Appointments that exist stay as they were agreed.
+    """
     await locked_provider(db, provider_id)
     service = await own(db, AppointmentType, provider_id, service_id)
-    await _check(db, provider_id, service_id, changes)
-    values = dict(changes)
-    location_ids = values.pop("location_ids", None)
-    is_changed = apply(service, values)
-    if location_ids is not None and set(location_ids) != await _places(db, service_id):
+    listed = (await places_of(db, [service_id])).get(service_id, [])
+    known = _Places(listed, service.default_location_id, service.default_room_id)
+    wanted = _Places(
+        changes.get("location_ids", known.listed),
+        changes.get("default_location_id", known.location_id),
+        changes.get("default_room_id", known.room_id),
+    )
+    await _check_places(db, provider_id, wanted, known)
+    if (slug := changes.get("slug", service.slug)) != service.slug:
+        await _check_slug(db, provider_id, slug)
+    is_changed = apply(
+        service, {name: value for name, value in changes.items() if name != "location_ids"}
+    )
+    if set(wanted.listed) != set(listed):
         await db.execute(
             delete(appointment_type_locations).where(
                 appointment_type_locations.c.appointment_type_id == service_id
             )
         )
-        await _place(db, service, location_ids)
+        await _place(db, service, wanted.listed)
         is_changed = True
     if is_changed:
         await announce_appointment_type(db, service)
     return service
 
 
-async def _check(
-    db: AsyncSession, provider_id: UUID, service_id: UUID, values: Mapping[str, Any]
-) -> None:
-    default_location = values.get("default_location_id")
-    for location_id in {*values.get("location_ids", ()), default_location} - {None}:
-        await own(db, Location, provider_id, location_id)
-    if (room_id := values.get("default_room_id")) is not None:
-        await own(db, Room, provider_id, room_id)
-    if "slug" in values and await db.scalar(
+async def remove_appointment_type(db: AsyncSession, provider_id: UUID, service_id: UUID) -> None:
+    """For good; appointments that exist stay, and its slug is free again."""
+    await locked_provider(db, provider_id)
+    service = await own(db, AppointmentType, provider_id, service_id)
+    service.is_active, service.deleted_at = False, func.now()
+    await announce_appointment_type_deleted(db, service)
+
+
+async def places_of(db: AsyncSession, service_ids: Collection[UUID]) -> dict[UUID, list[UUID]]:
+    """The locations that each of these services lists, if it lists any."""
+    places = appointment_type_locations.c
+    listed: dict[UUID, list[UUID]] = {}
+    for service_id, location_id in await db.execute(
+        select(places.appointment_type_id, places.location_id)
+        .where(places.appointment_type_id.in_(service_ids))
+        .order_by(places.location_id)
+    ):
+        listed.setdefault(service_id, []).append(location_id)
+    return listed
+
+
+async def _check_slug(db: AsyncSession, provider_id: UUID, slug: str) -> None:
+    if await db.scalar(
         select(
             exists().where(
                 AppointmentType.provider_id == provider_id,
-                AppointmentType.slug == values["slug"],
-                AppointmentType.id != service_id,
+                AppointmentType.slug == slug,
+                AppointmentType.deleted_at.is_(None),
             )
         )
     ):
         raise SlugTaken("choose another slug")
 
 
-async def _places(db: AsyncSession, service_id: UUID) -> set[UUID]:
-    places = appointment_type_locations.c
-    return set(
-        await db.scalars(select(places.location_id).where(places.appointment_type_id == service_id))
+async def _check_places(
+    db: AsyncSession, provider_id: UUID, wanted: _Places, known: _Places
+) -> None:
+    """Whatever is newly named is the provider's own, and the defaults are among the places."""
+    if wanted == known:
+        return
+    named = {*wanted.listed, wanted.location_id} - {None}
+    rows = await db.scalars(
+        select(Location.id).where(
+            Location.provider_id == provider_id,
+            Location.id.in_(named),
+            Location.deleted_at.is_(None),
+        )
     )
+    there = {*rows, *known.listed, known.location_id}
+    faults = [
+        _unknown_location(f"locationIds.{place}")
+        for place, location_id in enumerate(wanted.listed)
+        if location_id not in there
+    ]
+    if wanted.location_id is not None:
+        if wanted.location_id not in there:
+            faults.append(_unknown_location("defaultLocationId"))
+        elif wanted.listed and wanted.location_id not in wanted.listed:
+            faults.append(
+                FieldError("defaultLocationId", "NOT_LISTED", "Must be one of locationIds.")
+            )
+    if wanted.room_id is not None:
+        faults += await _faults_of_room(db, provider_id, wanted, known)
+    if faults:
+        raise Invalid(errors=faults)
+
+
+async def _faults_of_room(
+    db: AsyncSession, provider_id: UUID, wanted: _Places, known: _Places
+) -> list[FieldError]:
+    room = await db.get(Room, wanted.room_id)
+    is_there = room is not None and room.provider_id == provider_id and room.deleted_at is None
+    if room is None or not (is_there or wanted.room_id == known.room_id):
+        return [FieldError("defaultRoomId", "UNKNOWN_ROOM", "There is no such room.")]
+    places = [wanted.location_id] if wanted.location_id else wanted.listed
+    if places and room.location_id not in places:
+        return [
+            FieldError("defaultRoomId", "OTHER_LOCATION", "The room must be at the same location.")
+        ]
+    return []
+
+
+def _unknown_location(path: str) -> FieldError:
+    return FieldError(path, "UNKNOWN_LOCATION", "There is no such location.")
 
 
 async def _place(db: AsyncSession, service: AppointmentType, location_ids: Sequence[UUID]) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
-from itertools import pairwise
 from uuid import UUID
 
 from sqlalchemy import insert
@@ -11,9 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from availability import changes
 from availability.domain.resources import Mode
+from availability.domain.schedule_form import FormWindow, window_faults
 from availability.models import ScheduleRule, schedule_rule_breaks
 from availability.ownership import check_scope, locked_provider, own
-from shared.errors import FieldError, Invalid
+from shared.errors import Invalid
 from shared.ids import new_id
 
 
@@ -46,15 +46,42 @@ class NewRule:
     effective_to: date | None = None
     breaks: Sequence[NewBreak] = ()
 
+    @property
+    def form(self) -> FormWindow:
+        """What the rules of the schedule form say about it."""
+        return FormWindow(
+            (self.start_minute, self.end_minute),
+            [(each.start_minute, each.end_minute) for each in self.breaks],
+            self.priority,
+            self.effective_from,
+            self.effective_to,
+        )
+
 
 async def add_rules(
     db: AsyncSession, provider_id: UUID, rules: Sequence[NewRule]
 ) -> list[ScheduleRule]:
     """All of them or none; raises Invalid with every fault, by the place in `rules`."""
     await locked_provider(db, provider_id)
-    _check(rules)
+    faults = [
+        fault
+        for number, rule in enumerate(rules)
+        for fault in window_faults(str(number), rule.form)
+    ]
+    if faults:
+        raise Invalid(errors=faults)
     for rule in rules:
         await check_scope(db, provider_id, asdict(rule))
+    added = await store_rules(db, provider_id, rules)
+    if added:
+        await changes.note_set_up(db, provider_id)
+    return added
+
+
+async def store_rules(
+    db: AsyncSession, provider_id: UUID, rules: Sequence[NewRule]
+) -> list[ScheduleRule]:
+    """The rows; that they are right and noted is the caller's promise."""
     added = [
         ScheduleRule(
             id=rule.id,
@@ -90,8 +117,6 @@ async def add_rules(
     ]
     if breaks:
         await db.execute(insert(schedule_rule_breaks), breaks)
-    if added:
-        await changes.note_set_up(db, provider_id)
     return added
 
 
@@ -102,37 +127,3 @@ async def remove_rules(db: AsyncSession, provider_id: UUID, rule_ids: Sequence[U
     await db.flush()
     if rule_ids:
         await changes.note_set_up(db, provider_id)
-
-
-def _check(rules: Sequence[NewRule]) -> None:
-    faults: list[FieldError] = []
-    for number, rule in enumerate(rules):
-        if rule.end_minute <= rule.start_minute:
-            faults.append(
-                FieldError(
-                    f"{number}.endMinute", "END_BEFORE_START", "End time must be after start time."
-                )
-            )
-        for place, each in enumerate(rule.breaks):
-            path = f"{number}.breaks.{place}"
-            if each.end_minute <= each.start_minute:
-                faults.append(
-                    FieldError(
-                        f"{path}.endMinute",
-                        "END_BEFORE_START",
-                        "A break must end after it starts.",
-                    )
-                )
-            elif each.start_minute < rule.start_minute or rule.end_minute < each.end_minute:
-                faults.append(
-                    FieldError(
-                        path, "BREAK_OUTSIDE_WINDOW", "A break must be inside the work window."
-                    )
-                )
-        in_order = sorted(rule.breaks, key=lambda each: each.start_minute)
-        if any(after.start_minute < before.end_minute for before, after in pairwise(in_order)):
-            faults.append(
-                FieldError(f"{number}.breaks", "BREAKS_OVERLAP", "Breaks must not overlap.")
-            )
-    if faults:
-        raise Invalid(errors=faults)

@@ -19,10 +19,16 @@ CREATE TABLE providers (
     phone text,
     language text NOT NULL,
     timezone text NOT NULL,
+    unhealthy_calendar_policy text NOT NULL DEFAULT 'shown',
+    time_off_needs_approval boolean NOT NULL DEFAULT true,
     is_active boolean NOT NULL,
+    deleted_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT providers_pkey PRIMARY KEY (id)
+    CONSTRAINT providers_pkey PRIMARY KEY (id),
+    CONSTRAINT providers_unhealthy_calendar_policy_known
+        CHECK (unhealthy_calendar_policy IN ('shown', 'marked', 'closed')),
+    CONSTRAINT providers_deleted_is_inactive CHECK (deleted_at IS NULL OR NOT is_active)
 );
 
 CREATE TABLE schedule_versions (
@@ -46,13 +52,15 @@ CREATE TABLE locations (
     longitude double precision,
     is_primary boolean NOT NULL,
     is_active boolean NOT NULL,
+    deleted_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT locations_pkey PRIMARY KEY (id),
     CONSTRAINT locations_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES providers (id),
     CONSTRAINT locations_provider_id_id_key UNIQUE (provider_id, id),
     CONSTRAINT locations_latitude_known CHECK (latitude BETWEEN -90 AND 90),
-    CONSTRAINT locations_longitude_known CHECK (longitude BETWEEN -180 AND 180)
+    CONSTRAINT locations_longitude_known CHECK (longitude BETWEEN -180 AND 180),
+    CONSTRAINT locations_deleted_is_inactive CHECK (deleted_at IS NULL OR NOT is_active)
 );
 CREATE UNIQUE INDEX locations_one_primary_idx ON locations (provider_id) WHERE is_primary;
 
@@ -64,13 +72,15 @@ CREATE TABLE rooms (
     capacity integer NOT NULL,
     is_virtual boolean NOT NULL,
     is_active boolean NOT NULL,
+    deleted_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT rooms_pkey PRIMARY KEY (id),
     CONSTRAINT rooms_location_fkey
         FOREIGN KEY (provider_id, location_id) REFERENCES locations (provider_id, id),
     CONSTRAINT rooms_provider_id_id_key UNIQUE (provider_id, id),
-    CONSTRAINT rooms_capacity_in_range CHECK (capacity BETWEEN 1 AND 50)
+    CONSTRAINT rooms_capacity_in_range CHECK (capacity BETWEEN 1 AND 50),
+    CONSTRAINT rooms_deleted_is_inactive CHECK (deleted_at IS NULL OR NOT is_active)
 );
 
 CREATE TABLE appointment_types (
@@ -100,6 +110,7 @@ CREATE TABLE appointment_types (
     default_location_id uuid,
     default_room_id uuid,
     is_active boolean NOT NULL,
+    deleted_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT appointment_types_pkey PRIMARY KEY (id),
@@ -110,7 +121,6 @@ CREATE TABLE appointment_types (
     CONSTRAINT appointment_types_default_room_fkey
         FOREIGN KEY (provider_id, default_room_id) REFERENCES rooms (provider_id, id),
     CONSTRAINT appointment_types_provider_id_id_key UNIQUE (provider_id, id),
-    CONSTRAINT appointment_types_provider_id_slug_key UNIQUE (provider_id, slug),
     CONSTRAINT appointment_types_mode_known CHECK (mode IN ('in_person', 'video', 'phone')),
     CONSTRAINT appointment_types_duration_in_range CHECK (duration_minutes BETWEEN 5 AND 360),
     CONSTRAINT appointment_types_buffer_before_in_range
@@ -125,8 +135,11 @@ CREATE TABLE appointment_types (
     CONSTRAINT appointment_types_cancellation_in_range CHECK (
         cancellation_free_until_minutes >= 0 AND cancellation_fee_cents >= 0
         AND cancellation_fee_percent BETWEEN 0 AND 100 AND cancellation_cutoff_minutes >= 0
-    )
+    ),
+    CONSTRAINT appointment_types_deleted_is_inactive CHECK (deleted_at IS NULL OR NOT is_active)
 );
+CREATE UNIQUE INDEX appointment_types_slug_idx ON appointment_types (provider_id, slug)
+    WHERE deleted_at IS NULL;
 
 CREATE TABLE appointment_type_locations (
     provider_id uuid NOT NULL,
@@ -149,6 +162,7 @@ CREATE TABLE resources (
     location_id uuid,
     room_id uuid,
     is_active boolean NOT NULL,
+    deleted_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT resources_pkey PRIMARY KEY (id),
@@ -160,7 +174,8 @@ CREATE TABLE resources (
     CONSTRAINT resources_kind_known
         CHECK (kind IN ('staff', 'room', 'telehealth_slot', 'equipment')),
     CONSTRAINT resources_room_has_place
-        CHECK (kind <> 'room' OR (room_id IS NOT NULL AND location_id IS NOT NULL))
+        CHECK (kind <> 'room' OR (room_id IS NOT NULL AND location_id IS NOT NULL)),
+    CONSTRAINT resources_deleted_is_inactive CHECK (deleted_at IS NULL OR NOT is_active)
 );
 CREATE INDEX resources_provider_id_idx ON resources (provider_id);
 
@@ -244,6 +259,32 @@ CREATE TABLE availability_exceptions (
 );
 CREATE INDEX availability_exceptions_provider_id_ends_at_idx
     ON availability_exceptions (provider_id, ends_at);
+
+CREATE TABLE time_off_requests (
+    id uuid NOT NULL,
+    provider_id uuid NOT NULL,
+    status text NOT NULL,
+    starts_at timestamptz NOT NULL,
+    ends_at timestamptz NOT NULL,
+    reason text,
+    decided_by uuid,
+    decided_at timestamptz,
+    exception_id uuid,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT time_off_requests_pkey PRIMARY KEY (id),
+    CONSTRAINT time_off_requests_provider_id_fkey
+        FOREIGN KEY (provider_id) REFERENCES providers (id),
+    CONSTRAINT time_off_requests_exception_id_fkey
+        FOREIGN KEY (exception_id) REFERENCES availability_exceptions (id),
+    CONSTRAINT time_off_requests_status_known
+        CHECK (status IN ('pending', 'approved', 'rejected', 'withdrawn')),
+    CONSTRAINT time_off_requests_end_after_start CHECK (ends_at > starts_at),
+    CONSTRAINT time_off_requests_approved_is_blocked
+        CHECK ((status = 'approved') = (exception_id IS NOT NULL))
+);
+CREATE INDEX time_off_requests_provider_id_starts_at_idx
+    ON time_off_requests (provider_id, starts_at);
 """
 
 # What other services tell comes in any order, so it refers to nothing that might not be there yet.
@@ -269,7 +310,7 @@ CREATE TABLE appointments (
     CONSTRAINT appointments_hold_ends CHECK (status <> 'held' OR hold_expires_at IS NOT NULL)
 );
 CREATE INDEX appointments_provider_id_starts_at_idx ON appointments (provider_id, starts_at);
-CREATE INDEX appointments_held_by_user_idx ON appointments (user_id) WHERE status = 'held';
+CREATE INDEX appointments_held_idx ON appointments (provider_id) WHERE status = 'held';
 
 CREATE TABLE claims (
     appointment_id uuid NOT NULL,
@@ -279,11 +320,18 @@ CREATE TABLE claims (
     starts_at timestamptz NOT NULL,
     ends_at timestamptz NOT NULL,
     hold_expires_at timestamptz,
+    span bytea NOT NULL GENERATED ALWAYS AS (
+        int4send(floor(extract(epoch FROM starts_at - timestamptz '1970-01-01 00:00Z') / 60)::int)
+        || int4send(ceil(extract(epoch FROM ends_at - timestamptz '1970-01-01 00:00Z') / 60)::int)
+    ) STORED,
     CONSTRAINT claims_pkey PRIMARY KEY (appointment_id, resource_id),
     CONSTRAINT claims_appointment_id_fkey
         FOREIGN KEY (appointment_id) REFERENCES appointments (id) ON DELETE CASCADE
 );
 CREATE INDEX claims_provider_id_starts_at_idx ON claims (provider_id, starts_at);
+CREATE INDEX claims_booked_idx ON claims (resource_id, starts_at) INCLUDE (span)
+    WHERE hold_expires_at IS NULL;
+CREATE INDEX claims_held_idx ON claims (provider_id) WHERE hold_expires_at IS NOT NULL;
 
 CREATE TABLE external_busy_times (
     id uuid NOT NULL,
@@ -301,6 +349,25 @@ CREATE TABLE external_busy_times (
 );
 CREATE INDEX external_busy_times_provider_id_ends_at_idx
     ON external_busy_times (provider_id, ends_at);
+
+CREATE TABLE external_busy_spans (
+    connection_id uuid NOT NULL,
+    starts_at timestamptz NOT NULL,
+    version integer NOT NULL,
+    CONSTRAINT external_busy_spans_pkey PRIMARY KEY (connection_id, starts_at)
+);
+
+CREATE TABLE calendar_sources (
+    connection_id uuid NOT NULL,
+    provider_id uuid NOT NULL,
+    kind text NOT NULL,
+    version integer NOT NULL,
+    state text NOT NULL,
+    as_of timestamptz,
+    CONSTRAINT calendar_sources_pkey PRIMARY KEY (connection_id),
+    CONSTRAINT calendar_sources_state_known CHECK (state IN ('connected', 'broken', 'deleted'))
+);
+CREATE INDEX calendar_sources_provider_id_idx ON calendar_sources (provider_id);
 
 CREATE TABLE schedule_changes (
     id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,

@@ -1,7 +1,7 @@
 """Queries, bodies and answers of the availability API."""
 
 import re
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -76,6 +76,14 @@ class AvailabilityQuery(Query):
         return self.from_, self.to
 
 
+def whole_minute(name: str, at: datetime) -> int:
+    """The domain instant; raises Invalid for seconds, because no timeslot starts there."""
+    minute = minutes_down(at)
+    if minute != minutes_up(at):
+        raise _fault(name, "NOT_A_WHOLE_MINUTE", "Must be a whole minute.")
+    return minute
+
+
 def _fault(name: str, code: str, message: str) -> Invalid:
     return Invalid(errors=[FieldError(name, code, message, in_body=False)])
 
@@ -94,7 +102,18 @@ class ListedTimeslotOut(TimeslotOut):
     status: Status
     capacity_left: int
     """How many more times this timeslot can be booked."""
+    unconfirmed_calendar: bool
+    """One of the provider's own calendars cannot be trusted now, and they want it told."""
     held_by_you: bool
+
+
+class SourceOut(Answer):
+    """An external calendar that the answer takes into account."""
+
+    kind: str
+    as_of: Instant | None
+    """When it was last read; null when it never was."""
+    healthy: bool
 
 
 class AvailabilityOut(Answer):
@@ -103,6 +122,7 @@ class AvailabilityOut(Answer):
     timezone: str
     from_: Annotated[LocalDate, Field(alias="from")]
     to: LocalDate
+    sources: list[SourceOut]
     timeslots: list[ListedTimeslotOut]
 
 
@@ -113,10 +133,7 @@ class ExplainQuery(Query):
 
     def minute(self) -> int:
         """The wanted start as a domain instant."""
-        minute = minutes_down(self.at)
-        if minute != minutes_up(self.at):
-            raise _fault("at", "NOT_A_WHOLE_MINUTE", "Must be a whole minute.")
-        return minute
+        return whole_minute("at", self.at)
 
 
 class ObstacleOut(Answer):
@@ -136,6 +153,7 @@ class ExplanationOut(Answer):
     provider_id: UUID
     service_id: UUID
     at: Instant
+    sources: list[SourceOut]
     places: list[ExplainedPlaceOut]
     """Every place where the service is given."""
 
