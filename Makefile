@@ -57,6 +57,14 @@ token: $(VENV)/.made ## an access token: ROLE=patient [SUB=uuid] or ROLE=patient
 queues: $(VENV)/.made ## messages that wait or are parked, in what runs (ARGS='replay --help')
 	@$(OF_WHAT_RUNS) $(PYTHON) -m shared.messaging.admin $(or $(ARGS),list)
 
+.PHONY: rebuild
+rebuild: $(VENV)/.made ## make the read models of what runs anew from their history (SERVICE=availability)
+	@$(OF_WHAT_RUNS) $(PYTHON) -m '$(or $(SERVICE),availability)'.rebuild
+
+.PHONY: bench
+bench: $(VENV)/.made ## the benchmarks, beside a private PostgreSQL (see bench/README.md)
+	@$(LOCAL) with-servers --only-postgres --end-with-parent -- $(PYTHON) -m bench
+
 .PHONY: logs
 logs: ## follow the logs of everything that runs (or NAME=bookings-api)
 	@exec tail -n 20 -F '$(RUN_DIR)'/logs/$(or $(NAME),*).log

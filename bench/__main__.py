@@ -1,0 +1,17 @@
+"""``make bench``: all that is measured on a stage of its own, one after the other."""
+
+import asyncio
+
+from bench import availability_http, availability_pure, availability_scale
+from bench.stage import stage
+
+
+async def main() -> None:
+    async with stage("availability") as on:
+        await availability_pure.run(on)
+        await availability_http.run(on)
+        await availability_scale.run(on)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

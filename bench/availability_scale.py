@@ -1,0 +1,118 @@
+"""What an answer costs when there is more of something: days, a full year, providers, history."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from statistics import median
+from typing import NamedTuple
+
+import orjson
+
+from bench.availability_http import listing
+from bench.load import get, load, post
+from bench.practice import Practice, a_practice, book, fortnight, hold_one
+from bench.stage import Stage
+
+PAST = 1_000_000
+PROVIDERS = 200
+ROUNDS = 7
+SECONDS = 0.5
+
+_HISTORY = """
+WITH past AS (
+    INSERT INTO appointments (id, version, status, provider_id, user_id, service_id, timeslot_id,
+        mode, starts_at, ends_at)
+    SELECT gen_random_uuid(), 1, 'completed', '{provider}', gen_random_uuid(), '{service}', 'x',
+        'in_person', at, at + interval '30 minutes'
+    FROM generate_series(1, {count}) AS number,
+        LATERAL (SELECT now() - interval '5 days' - number * interval '40 minutes') AS times (at)
+    RETURNING id, starts_at, ends_at
+)
+INSERT INTO claims (appointment_id, resource_id, provider_id, kind, starts_at, ends_at)
+SELECT id, '{unit}', '{provider}', 'staff', starts_at, ends_at FROM past
+"""
+
+
+class Case(NamedTuple):
+    """One kind of request; it may cost so many times the first one."""
+
+    name: str
+    request: bytes
+    most: float | None = None
+
+
+async def run(on: Stage) -> None:
+    first_on = fortnight()
+    practice = await a_practice(on.database, first_on)
+    full = await a_practice(on.database, first_on)
+    crowd = [await a_practice(on.database, first_on, simple=True) for _ in range(PROVIDERS)]
+    today = datetime.now(UTC).date()
+    async with on.database.transaction() as db:
+        await book(db, practice, first_on, 14, 500)
+        await book(db, practice, first_on + timedelta(days=14), 46, 1500)
+        year = await book(db, full, today, 362, 1_000_000)
+        for each in crowd:
+            await book(db, each, today, 14, 100)
+    young, old = [await a_practice(on.database, first_on) for _ in range(2)]
+    for each, past in ((young, 10), (old, PAST)):
+        async with on.database.transaction() as db:
+            await book(db, each, first_on, 14, 500)
+        await on.as_admin(_history(each, past))
+    await on.as_admin("VACUUM ANALYZE")
+
+    async def fortnight_of(practice: Practice) -> bytes:
+        holder = await hold_one(on.database, practice, first_on)
+        return get(listing(practice, first_on, 14), authorization=f"Bearer {on.token(sub=holder)}")
+
+    holder = await hold_one(on.database, practice, first_on)
+    as_holder = {"authorization": f"Bearer {on.token(sub=holder)}"}
+    async with on.serving("availability.app:make_app") as port:
+        fortnights = Case("14 days, afresh", get(listing(practice, first_on, 14), **as_holder))
+        print(f"\none at a time; a full year has {year} bookings")
+        await compare(
+            port,
+            [
+                fortnights,
+                Case("60 days", get(listing(practice, first_on, 60), **as_holder), 5),
+                Case("next, the year almost full", _next(full, as_holder), 10),
+                Case(f"search, {PROVIDERS} providers", _search(crowd, as_holder), 10),
+            ],
+        )
+        print()
+        await compare(
+            port,
+            [
+                Case("14 days, 10 past appointments", await fortnight_of(young)),
+                Case(f"14 days, {PAST:,} past appointments", await fortnight_of(old), 1.1),
+            ],
+        )
+
+
+async def compare(port: int, cases: Sequence[Case]) -> None:
+    """Medians of rounds in turns, and of the ratios to the first."""
+    rounds = [[await quartile_ms(port, case.request) for case in cases] for _ in range(ROUNDS)]
+    for number, case in enumerate(cases):
+        ms = median(each[number] for each in rounds)
+        ratio = median(each[number] / each[0] for each in rounds)
+        wanted = f"   (wanted <= {case.most:g} x)" if case.most else ""
+        print(f"{case.name:<44}{ms:>8.2f} ms{ratio:>8.2f} x{wanted}")
+
+
+async def quartile_ms(port: int, request: bytes) -> float:
+    return (await load(port, request, seconds=SECONDS, connections=1)).quartile_ms
+
+
+def _history(practice: Practice, count: int) -> str:
+    unit = next(id_ for id_, kind in practice.units if kind == "staff")
+    return _HISTORY.format(
+        provider=practice.provider_id, service=practice.service_id, unit=unit, count=count
+    )
+
+
+def _next(practice: Practice, headers: dict[str, str]) -> bytes:
+    path = f"/v1/providers/{practice.provider_id}/availability/next"
+    return get(f"{path}?serviceId={practice.service_id}&limit=10", **headers)
+
+
+def _search(crowd: Sequence[Practice], headers: dict[str, str]) -> bytes:
+    ids = [str(practice.provider_id) for practice in crowd]
+    return post("/v1/availability/search", orjson.dumps({"providerIds": ids}), **headers)

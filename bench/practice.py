@@ -1,0 +1,178 @@
+"""The standard work: a busy practice with everything on, and its fortnight with a clock change."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID, uuid4, uuid5
+from zoneinfo import ZoneInfo
+
+from availability.domain.resources import Kind, Mode
+from availability.domain.schedule import ExceptionKind
+from availability.use_cases.appointment_types import NewAppointmentType, add_appointment_type
+from availability.use_cases.exceptions import NewException, add_exception
+from availability.use_cases.locations import NewLocation, NewRoom, add_location, add_room
+from availability.use_cases.providers import NewProvider, create_provider
+from availability.use_cases.resources import NewResource, add_resource
+from availability.use_cases.rules import NewBreak, NewRule, add_rules
+from shared.db import Connection, Database
+
+ZONE = "Europe/Athens"
+UNITS = 3
+DURATION, BEFORE, AFTER = (timedelta(minutes=minutes) for minutes in (30, 5, 10))
+
+
+@dataclass(frozen=True)
+class Practice:
+    provider_id: UUID
+    service_id: UUID
+    units: Sequence[tuple[UUID, str]]
+    """Id and kind, as many of each of three kinds."""
+
+
+def fortnight(today: date | None = None) -> date:
+    """The first of 14 days with a change of the clock in their middle, the next that there is."""
+    on = (today or datetime.now(UTC).date()) + timedelta(days=8)
+    while _offset(on) == _offset(on + timedelta(days=1)):
+        on += timedelta(days=1)
+    return on - timedelta(days=6)
+
+
+def _offset(on: date) -> timedelta | None:
+    return datetime(on.year, on.month, on.day, tzinfo=ZoneInfo(ZONE)).utcoffset()
+
+
+async def a_practice(database: Database, first_on: date, *, simple: bool = False) -> Practice:
+    """Rules of two priorities with breaks, buffers, exceptions, busy times and three resources."""
+    async with database.orm_transaction() as db:
+        provider = await create_provider(
+            db, NewProvider(name="Dr. Bench", timezone=ZONE, parallel_sessions=UNITS)
+        )
+        location = await add_location(
+            db, provider.id, NewLocation(name="Here", city="Athens", timezone=ZONE)
+        )
+        for number in range(UNITS):
+            await add_room(db, provider.id, location.id, NewRoom(name=f"Room {number}"))
+            scope = NewResource(kind=Kind.EQUIPMENT, label="laser", location_id=location.id)
+            await add_resource(db, provider.id, scope)
+        service = await add_appointment_type(
+            db,
+            provider.id,
+            NewAppointmentType(
+                slug="laser",
+                name="Laser",
+                mode=Mode.IN_PERSON,
+                duration_minutes=DURATION // timedelta(minutes=1),
+                buffer_before_minutes=BEFORE // timedelta(minutes=1),
+                buffer_after_minutes=AFTER // timedelta(minutes=1),
+                max_future_days=365,
+                required_equipment=["laser"],
+            ),
+        )
+        daily = [
+            NewRule(
+                timezone=ZONE,
+                weekday=weekday,
+                start_minute=start * 60,
+                end_minute=end * 60,
+                breaks=[NewBreak(start_minute=start * 60 + 150, end_minute=start * 60 + 165)],
+            )
+            for weekday in range(1, 8)
+            for start, end in ((8, 13), (14, 20))
+        ]
+        early = [
+            NewRule(timezone=ZONE, weekday=weekday, start_minute=420, end_minute=600, priority=5)
+            for weekday in (2, 4)
+        ]
+        await add_rules(db, provider.id, daily if simple else daily + early)
+        if not simple:
+            for days, kind, hour in (
+                *((days, ExceptionKind.BLOCKED, 12) for days in (1, 4, 9)),
+                *((days, ExceptionKind.AVAILABLE, 20) for days in (2, 11)),
+            ):
+                start = _at(first_on, days, hour)
+                new = NewException(kind=kind, starts_at=start, ends_at=start + timedelta(hours=1))
+                await add_exception(db, provider.id, new)
+    async with database.transaction() as connection:
+        if not simple:
+            await _make_busy(connection, provider.id, first_on)
+        units = await connection.fetch(
+            "SELECT id, kind FROM resources WHERE provider_id = $1 ORDER BY kind, id", provider.id
+        )
+    return Practice(provider.id, service.id, [(unit["id"], unit["kind"]) for unit in units])
+
+
+async def book(
+    connection: Connection, practice: Practice, first_on: date, days: int, most: int
+) -> int:
+    """Appointments all over these days, straight into the read model; how many there was room for.
+
+    With all of them no other one fits in.
+    """
+    by_kind: dict[str, list[UUID]] = {}
+    for unit_id, kind in practice.units:
+        by_kind.setdefault(kind, []).append(unit_id)
+    starts = [
+        (day, hour, unit)
+        for day in range(days)
+        for hour in (7, 8, 9, 10, 11, 12, 14, 15, 16, 17, 18, 19)
+        for unit in range(UNITS)
+    ]
+    random.Random(1).shuffle(starts)
+    appointments, claims = [], []
+    for day, hour, unit in starts[:most]:
+        id_ = uuid4()
+        start = _at(first_on, day, hour) + timedelta(minutes=15)
+        fixed = (id_, 1, "confirmed", practice.provider_id, id_, practice.service_id, "x")
+        appointments.append((*fixed, "in_person", start, start + DURATION))
+        claims += [
+            (id_, ids[unit], practice.provider_id, kind, start - BEFORE, start + DURATION + AFTER)
+            for kind, ids in by_kind.items()
+        ]
+    names = "id version status provider_id user_id service_id timeslot_id mode starts_at ends_at"
+    await connection.copy_records_to_table(
+        "appointments", records=appointments, columns=names.split()
+    )
+    names = "appointment_id resource_id provider_id kind starts_at ends_at"
+    await connection.copy_records_to_table("claims", records=claims, columns=names.split())
+    return len(appointments)
+
+
+async def hold_one(database: Database, practice: Practice, first_on: date) -> UUID:
+    """The user who holds a timeslot on the last day, for an hour."""
+    id_, user_id, start = uuid4(), uuid4(), _at(first_on, 13, 15)
+    async with database.transaction() as connection:
+        await connection.execute(
+            "INSERT INTO appointments (id, version, status, provider_id, user_id, service_id, "
+            "timeslot_id, mode, starts_at, ends_at, hold_expires_at) VALUES "
+            "($1, 1, 'held', $2, $3, $4, 'x', 'in_person', $5, $6, now() + interval '1 hour')",
+            *(id_, practice.provider_id, user_id, practice.service_id, start, start + DURATION),
+        )
+        await connection.execute(
+            "UPDATE schedule_versions SET version = version + 1 WHERE provider_id = $1",
+            practice.provider_id,
+        )
+    return user_id
+
+
+async def _make_busy(connection: Connection, provider_id: UUID, first_on: date) -> None:
+    calendar = uuid5(provider_id, "calendar")
+    await connection.execute(
+        "INSERT INTO calendar_sources (connection_id, provider_id, kind, version, state, as_of) "
+        "VALUES ($1, $2, 'google', 1, 'connected', now() + interval '1 day')",
+        calendar,
+        provider_id,
+    )
+    for day in range(0, 14, 2):
+        start = _at(first_on, day, 10)
+        await connection.execute(
+            "INSERT INTO external_busy_times (id, provider_id, connection_id, external_id, source, "
+            "starts_at, ends_at, last_seen_at) VALUES ($1, $2, $3, $4, 'google', $5, $6, now())",
+            *(uuid4(), provider_id, calendar, str(day), start, start + timedelta(minutes=20)),
+        )
+
+
+def _at(first_on: date, days: int, hour: int) -> datetime:
+    on = first_on + timedelta(days=days)
+    local = datetime(on.year, on.month, on.day, hour, tzinfo=ZoneInfo(ZONE))
+    return local.astimezone(UTC)
