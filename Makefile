@@ -65,6 +65,10 @@ rebuild: $(VENV)/.made ## make the read models of what runs anew from their hist
 bench: $(VENV)/.made ## the benchmarks, beside a private PostgreSQL (see bench/README.md)
 	@$(LOCAL) with-servers --only-postgres --end-with-parent -- $(PYTHON) -m bench
 
+.PHONY: audit
+audit: $(VENV)/.made ## whether the audit trail of what runs is untouched (ARGS='--appointment ID')
+	@$(OF_WHAT_RUNS) $(PYTHON) -m bookings.audit verify $(ARGS)
+
 .PHONY: logs
 logs: ## follow the logs of everything that runs (or NAME=bookings-api)
 	@exec tail -n 20 -F '$(RUN_DIR)'/logs/$(or $(NAME),*).log

@@ -4,6 +4,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from datetime import date, datetime
 from http import HTTPStatus
 from typing import Any
+from uuid import UUID
 
 import orjson
 from fastapi import Request
@@ -241,4 +242,6 @@ def _jsonable(value: Any) -> Any:
         return instant_text(value)
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, UUID):  # asyncpg gives ids as a subclass, which orjson does not take
+        return str(value)
     raise TypeError(f"{type(value)} is not JSON")

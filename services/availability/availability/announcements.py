@@ -50,6 +50,8 @@ async def announce_provider(db: AsyncSession, provider: Provider) -> None:
             language=provider.language,
             timezone=provider.timezone,
             is_active=provider.is_active,
+            completion_policy=provider.completion_policy,
+            completion_grace_minutes=provider.completion_grace_minutes,
             locations=[
                 events.Location(
                     id=location.id,

@@ -62,6 +62,11 @@ SELECT
         WHERE c.provider_id = provider.id AND c.hold_expires_at > now()
     ) AS held,
     ARRAY(
+        SELECT (c.resource_id, c.starts_at, c.ends_at)
+        FROM appointments a JOIN claims c ON c.appointment_id = a.id
+        WHERE a.id = $5 AND a.user_id = $6
+    ) AS left_out,
+    ARRAY(
         SELECT (a.id, a.user_id, a.service_id, a.timeslot_id, a.starts_at, a.hold_expires_at)
         FROM appointments a
         WHERE a.provider_id = provider.id AND a.status = 'held' AND a.hold_expires_at > now()
@@ -140,13 +145,17 @@ async def look(
     user_id: UUID | None,
     since: datetime,
     until: datetime,
+    without: UUID | None = None,
 ) -> Situation:
     """What decides about starts from ``since`` to ``until``, for a user (or for nobody).
 
+    ``without`` leaves out what that appointment claims, if it is the user's.
     Raises ProviderNotFound or ServiceNotFound, also for what is not in use.
     """
     asked = Asked(provider_id, service_id)
-    found = await look_at(db, set_ups, [asked], user_id=user_id, since=since, until=until)
+    found = await look_at(
+        db, set_ups, [asked], user_id=user_id, since=since, until=until, without=without
+    )
     if asked not in found:
         raise ProviderNotFound("no such provider")
     if (situation := found[asked]) is None:
@@ -162,11 +171,12 @@ async def look_at(
     user_id: UUID | None,
     since: datetime,
     until: datetime,
+    without: UUID | None = None,
 ) -> dict[Asked, Situation | None]:
     """The same for several services; None for one that its provider does not offer."""
     providers, services = (list(column) for column in zip(*asked, strict=True))
     for _ in range(_TRIES):
-        rows = await db.fetch(_SITUATIONS, providers, services, since, until)
+        rows = await db.fetch(_SITUATIONS, providers, services, since, until, without, user_id)
         wanted = {
             Asked(row["provider_id"], row["service_id"]): row["set_up_version"]
             for row in rows
@@ -201,6 +211,7 @@ async def _set_ups(
 
 
 def _situation(row: asyncpg.Record, set_up: SetUp, user_id: UUID | None) -> Situation:
+    left_out = {(id_, (minutes_down(a), minutes_up(b))) for id_, a, b in row["left_out"]}
     return Situation(
         now=row["now"],
         version=row["version"],
@@ -210,7 +221,7 @@ def _situation(row: asyncpg.Record, set_up: SetUp, user_id: UUID | None) -> Situ
         busy_times=[BusyTime(id_, minutes_down(a), minutes_up(b)) for id_, a, b in row["busy"]],
         claimed=[
             *(
-                ClaimedUnit(unit_id, None, _intervals(packed))
+                ClaimedUnit(unit_id, None, _without(left_out, unit_id, _intervals(packed)))
                 for unit_id, packed in row["booked"]
                 if packed
             ),
@@ -270,6 +281,14 @@ def _intervals(packed: bytes) -> Sequence[Interval]:
         minutes.byteswap()
     each = iter(minutes)
     return sorted(zip(each, each, strict=True))
+
+
+def _without(
+    left_out: set[tuple[UUID, Interval]], unit_id: UUID, intervals: Sequence[Interval]
+) -> Sequence[Interval]:
+    if not left_out:
+        return intervals
+    return [each for each in intervals if (unit_id, each) not in left_out]
 
 
 def _exception(

@@ -2,8 +2,11 @@
 
 from uuid import UUID
 
+from bookings import queries
 from bookings.domain.appointment import Actor, ActorType, Appointment
+from bookings.refusals import AppointmentNotFound
 from shared.auth import Principal, Role
+from shared.db import Connection
 
 
 def actor_for(user: Principal, appointment: Appointment) -> Actor | None:
@@ -15,6 +18,32 @@ def actor_for(user: Principal, appointment: Appointment) -> Actor | None:
     if user.role is Role.PROVIDER and user.id == appointment.provider_id:
         return Actor(ActorType.PROVIDER, user.id)
     return None
+
+
+async def locked_for(
+    user: Principal, appointment_id: UUID, db: Connection
+) -> tuple[queries.Found, Actor]:
+    """The appointment, locked, and the part the user has in it; else it does not exist for them."""
+    found = await queries.locked(db, appointment_id)
+    by = actor_for(user, found.appointment) if found else None
+    if found is None or by is None:
+        raise AppointmentNotFound("no such appointment")
+    return found, by
+
+
+async def seen_by(
+    user: Principal, appointment_id: UUID, db: Connection
+) -> tuple[queries.Found, Actor]:
+    """Likewise, without a lock."""
+    found = await queries.appointment(db, appointment_id)
+    by = actor_for(user, found.appointment) if found else None
+    if found is None or by is None:
+        raise AppointmentNotFound("no such appointment")
+    return found, by
+
+
+def may_see_provider(user: Principal, provider_id: UUID) -> bool:
+    return user.role is Role.ADMIN or (user.role is Role.PROVIDER and user.id == provider_id)
 
 
 def may_see_patient(user: Principal, patient_id: UUID) -> bool:

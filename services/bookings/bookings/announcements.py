@@ -1,11 +1,16 @@
 """The event that tells the other services what has happened to an appointment."""
 
-from bookings.domain.appointment import Actor, Appointment
+from collections.abc import Iterable
+from dataclasses import replace
+from uuid import UUID
+
+from bookings.domain.appointment import Actor, Appointment, Claim
 from bookings.domain.lifecycle import Action
 from shared.events import booking
 
 _EVENT: dict[Action, type[booking.AppointmentEvent]] = {
     Action.HELD_CREATED: booking.BookingHeld,
+    Action.HOLD_EXTENDED: booking.BookingHeld,
     Action.REQUEST_SUBMITTED: booking.BookingRequested,
     Action.CONFIRMED: booking.BookingConfirmed,
     Action.APPROVED: booking.BookingConfirmed,
@@ -17,6 +22,8 @@ _EVENT: dict[Action, type[booking.AppointmentEvent]] = {
 def announce(appointment: Appointment, action: Action, by: Actor) -> booking.AppointmentEvent:
     """The appointment as it is after ``action``; an action without its own event has ended it."""
     event = _EVENT.get(action, booking.BookingCancelled)
+    if event is booking.BookingConfirmed and appointment.rescheduled_from is not None:
+        event = booking.BookingRescheduled
     cancellation = appointment.cancellation
     return event(
         id=appointment.id,
@@ -57,7 +64,7 @@ def announce(appointment: Appointment, action: Action, by: Actor) -> booking.App
             booking.Claim(
                 resource_id=claim.resource_id, kind=claim.kind, start=claim.start, end=claim.end
             )
-            for claim in appointment.claims
+            for claim in _one_each(appointment.claims)
         ],
         change=booking.Change(
             action=action.value,
@@ -68,3 +75,15 @@ def announce(appointment: Appointment, action: Action, by: Actor) -> booking.App
         created_at=appointment.created_at,
         updated_at=appointment.updated_at,
     )
+
+
+def _one_each(claims: Iterable[Claim]) -> list[Claim]:
+    """One claim for each unit, around the parts it may have while a move waits; no empty ones."""
+    whole: dict[UUID, Claim] = {}
+    for claim in claims:
+        if claim.start < claim.end:
+            known = whole.get(claim.resource_id, claim)
+            whole[claim.resource_id] = replace(
+                claim, start=min(known.start, claim.start), end=max(known.end, claim.end)
+            )
+    return list(whole.values())

@@ -2,7 +2,16 @@
 
 from fastapi import FastAPI
 
-from bookings.routes import appointments, holds, patients
+from bookings.routes import (
+    appointments,
+    decisions,
+    holds,
+    lists,
+    notes,
+    patients,
+    provider_bookings,
+    reschedule,
+)
 from shared.app import create_app, process_settings
 from shared.settings import ServiceSettings
 
@@ -14,5 +23,14 @@ def make_app(settings: ServiceSettings | None = None) -> FastAPI:
         service="bookings",
         title="Bookings",
         description="Holds, confirms and cancels appointments; its word is final.",
-        routers=[appointments.router, patients.router, holds.router],
+        routers=[
+            appointments.router,
+            reschedule.router,
+            provider_bookings.router,
+            decisions.router,
+            notes.router,
+            lists.router,
+            patients.router,
+            holds.router,
+        ],
     )

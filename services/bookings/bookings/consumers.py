@@ -21,14 +21,20 @@ async def save_provider(db: Connection, event: Event[ProviderUpdated]) -> None:
     provider = event.data
     await db.execute(
         """
-        INSERT INTO providers (id, version, is_active, data) VALUES ($1, $2, $3, $4)
+        INSERT INTO providers
+            (id, version, is_active, completion_policy, completion_grace_minutes, data)
+        VALUES ($1, $2, $3, $4, $5, $6)
         ON CONFLICT (id) DO UPDATE
-        SET version = excluded.version, is_active = excluded.is_active, data = excluded.data
+        SET version = excluded.version, is_active = excluded.is_active,
+            completion_policy = excluded.completion_policy,
+            completion_grace_minutes = excluded.completion_grace_minutes, data = excluded.data
         WHERE providers.version < excluded.version
         """,
         provider.id,
         provider.version,
         provider.is_active,
+        provider.completion_policy,
+        provider.completion_grace_minutes,
         json_ready(provider),
     )
 
@@ -128,7 +134,9 @@ async def retire_resource(db: Connection, event: Event[ResourceDeleted]) -> None
 
 async def let_go(db: Connection, event: Event[ReservationReleased]) -> None:
     token_hash = bytes.fromhex(event.data.token_hash)
-    await release_hold(db, event.data.appointment_id, token_hash=token_hash)
+    await release_hold(
+        db, event.data.appointment_id, token_hash=token_hash, by=event.data.reserved_by
+    )
 
 
 HANDLERS: Handlers = {

@@ -6,13 +6,14 @@ throughput hangs on (measured: one statement each 1,330 pairs a second, through 
 """
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
 from bookings.announcements import announce
-from bookings.domain.appointment import Actor, Appointment, Claim
+from bookings.domain.appointment import Actor, Appointment, Claim, Note, claims_in_full
 from bookings.domain.audit import FIRST, Entry, hash_of
 from bookings.domain.lifecycle import Action
 from bookings.rows import CLAIMS_OF_A, appointment_of, row_of
@@ -31,8 +32,10 @@ _INSERTED = ", ".join(
 _UPDATED = ", ".join(
     """
     version status pending_expires_at hold_expires_at reason notes participants patient_timezone
+    decision_reason
     cancelled_at cancellation_cause cancellation_reason cancelled_by_type cancelled_by_id
-    cancellation_fee_cents rescheduled_to audit_sequence audit_hash updated_at
+    cancellation_fee_cents rescheduled_from rescheduled_to reschedule_count audit_sequence
+    audit_hash updated_at
     """.split()
 )
 _AUDITED = (
@@ -61,7 +64,7 @@ WITH claimed AS (
         tstzrange(claim.start, claim.end, '[)')
     FROM jsonb_to_recordset($4::jsonb)
         AS claim (resource_id uuid, kind text, start timestamptz, "end" timestamptz)
-    ORDER BY claim.resource_id
+    ORDER BY claim.resource_id, claim.start
     ON CONFLICT DO NOTHING
     RETURNING resource_id
 ), changed AS (
@@ -88,20 +91,47 @@ WITH changed AS (
 ), {_RECORD}
 """
 
+_NOTED = "id, appointment_id, visibility, author_type, author_id, text, created_at"
+
+_ADD_NOTE = f"""
+WITH changed AS (
+    UPDATE appointments SET (audit_sequence, audit_hash) = (
+        SELECT audit_sequence, audit_hash FROM jsonb_populate_record(NULL::appointments, $1)
+    )
+    WHERE id = ($1::jsonb ->> 'id')::uuid
+      AND audit_sequence = ($1::jsonb ->> 'audit_sequence')::integer - 1
+    RETURNING id
+), audited AS (
+    INSERT INTO audit_events ({_AUDITED})
+    SELECT {_AUDITED} FROM jsonb_populate_record(NULL::audit_events, $2)
+    WHERE EXISTS (SELECT FROM changed)
+), noted AS (
+    INSERT INTO appointment_notes ({_NOTED})
+    SELECT {_NOTED} FROM jsonb_populate_record(NULL::appointment_notes, $3)
+    WHERE EXISTS (SELECT FROM changed)
+)
+SELECT EXISTS (SELECT FROM changed)
+"""
+
 
 class StaleAppointment(Exception):
     """The appointment has changed since it was read; it must be read FOR UPDATE."""
 
 
 async def open_hold(
-    db: Connection, hold: Appointment, *, token_hash: bytes | None, by: Actor
+    db: Connection,
+    hold: Appointment,
+    *,
+    token_hash: bytes | None,
+    by: Actor,
+    metadata: dict[str, Any] | None = None,
 ) -> Appointment | None:
     """The new hold as written, or None when a rival was faster to one of its claims.
 
     One statement and so a transaction of its own; inside a longer one it needs a savepoint,
     because losing a part of its claims is an error to PostgreSQL.
     """
-    written, entry, event = _recorded(hold, Action.HELD_CREATED, by, {})
+    written, entry, event = _recorded(hold, Action.HELD_CREATED, by, metadata or {})
     try:
         done = await db.fetchval(
             _HOLD, row_of(written), entry, event, [_claim_row(c) for c in hold.claims], token_hash
@@ -128,16 +158,47 @@ async def move(
     return written
 
 
+async def add_note(db: Connection, appointment: Appointment, note: Note) -> None:
+    """Keep the note and enter in the trail that it was added, without its text.
+
+    The appointment itself does not change, so nothing is announced and its version stays. The
+    caller holds the row's lock.
+    """
+    metadata = {"noteId": str(note.id), "visibility": note.visibility}
+    action = Action.NOTE_ADDED
+    written, entry = _entered(appointment, action, note.author, metadata, at=note.created_at)
+    row = {
+        "id": note.id,
+        "appointment_id": appointment.id,
+        "visibility": note.visibility,
+        "author_type": note.author.type.value,
+        "author_id": note.author.id,
+        "text": note.text,
+        "created_at": note.created_at,
+    }
+    if not await db.fetchval(_ADD_NOTE, row_of(written), entry, row):
+        raise StaleAppointment(f"the trail of {appointment.id} has grown meanwhile")
+
+
 def _recorded(
     appointment: Appointment, action: Action, by: Actor, metadata: dict[str, Any]
 ) -> tuple[Appointment, dict[str, Any], dict[str, Any]]:
     """The appointment with its trail one entry longer, that entry's row and the outbox row."""
+    at = appointment.updated_at
+    written, audit_row = _entered(appointment, action, by, metadata, at=at)
+    return written, audit_row, outbox.row(announce(written, action, by), at=at)
+
+
+def _entered(
+    appointment: Appointment, action: Action, by: Actor, metadata: dict[str, Any], *, at: datetime
+) -> tuple[Appointment, dict[str, Any]]:
+    """The appointment with its trail one entry longer, and that entry's row."""
     entry = Entry(
         appointment_id=appointment.id,
         sequence=appointment.audit_sequence + 1,
         action=action.value,
         actor=by,
-        at=appointment.updated_at,
+        at=at,
         metadata=metadata,
     )
     previous = appointment.audit_hash or FIRST
@@ -155,7 +216,7 @@ def _recorded(
         "previous_hash": "\\x" + previous.hex(),
         "hash": "\\x" + new_hash.hex(),
     }
-    return written, audit_row, outbox.row(announce(written, action, by), at=entry.at)
+    return written, audit_row
 
 
 def _claim_row(claim: Claim) -> dict[str, Any]:
@@ -197,3 +258,66 @@ async def claim_patient_time(db: Connection, appointment: Appointment) -> bool:
         appointment.end,
     )
     return status == "INSERT 0 1"
+
+
+async def claim_patient_time_beside(db: Connection, asked: Appointment) -> bool:
+    """Likewise for a request to move, while the appointment that it may replace keeps its own."""
+    done: bool = await db.fetchval(
+        """
+        WITH wanted AS (
+            SELECT unnest(tstzmultirange(tstzrange($3, $4, '[)')) - coalesce(
+                (SELECT range_agg(period) FROM patient_claims WHERE appointment_id IN ($1, $5)),
+                '{}'
+            )) AS period
+        ), claimed AS (
+            INSERT INTO patient_claims (appointment_id, patient_id, period)
+            SELECT $1, $2, period FROM wanted ORDER BY period
+            ON CONFLICT DO NOTHING RETURNING period
+        )
+        SELECT (SELECT count(*) FROM claimed) = (SELECT count(*) FROM wanted)
+        """,
+        asked.id,
+        asked.patient_id,
+        asked.start,
+        asked.end,
+        asked.rescheduled_from,
+    )
+    return done
+
+
+async def take_over(db: Connection, new: Appointment) -> tuple[Claim, ...] | None:
+    """All that the new appointment locks of its units, now that the old one is gone.
+
+    In the transaction that has ended the old one, whose claims nobody else can have taken before
+    it commits. None if something else stands there nevertheless.
+    """
+    units = await db.fetch(
+        "SELECT DISTINCT resource_id, kind FROM claims WHERE appointment_id = $1", new.id
+    )
+    claims = claims_in_full(new, [(unit["resource_id"], unit["kind"]) for unit in units])
+    done = await db.fetchval(
+        """
+        WITH wanted AS (
+            SELECT claim.resource_id, claim.kind, tstzrange(claim.start, claim.end, '[)') AS period
+            FROM jsonb_to_recordset($2::jsonb)
+                AS claim (resource_id uuid, kind text, start timestamptz, "end" timestamptz)
+        ), partial AS (
+            DELETE FROM claims USING wanted
+            WHERE claims.appointment_id = $1 AND claims.resource_id = wanted.resource_id
+              AND claims.period <> wanted.period
+            RETURNING wanted.*
+        ), missing AS (
+            SELECT DISTINCT resource_id, kind, period FROM partial
+        ), claimed AS (
+            INSERT INTO claims (appointment_id, resource_id, kind, period)
+            SELECT $1, resource_id, kind, period FROM missing ORDER BY resource_id
+            ON CONFLICT DO NOTHING RETURNING resource_id
+        ), own_time AS (
+            DELETE FROM patient_claims WHERE appointment_id = $1
+        )
+        SELECT (SELECT count(*) FROM claimed) = (SELECT count(*) FROM missing)
+        """,
+        new.id,
+        [_claim_row(claim) for claim in claims],
+    )
+    return tuple(claims) if done else None

@@ -43,6 +43,11 @@ class Patient(Base):
     phone: Mapped[str | None] = mapped_column(Text)
     language: Mapped[str] = mapped_column(Text)
     timezone: Mapped[str] = mapped_column(Text)
+    communication_preferences: Mapped[dict[str, bool]] = mapped_column(
+        JSONB, server_default=text("'{}'")
+    )
+    """By channel, whether it may be used; a channel that is not named may."""
+    emergency_contact: Mapped[dict[str, str] | None] = mapped_column(JSONB)
     created_at: Mapped[datetime] = mapped_column(Instant, server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(Instant, server_default=func.now())
 
@@ -56,6 +61,8 @@ providers = Table(
     Column("id", Uuid, primary_key=True),
     Column("version", Integer, nullable=False),
     Column("is_active", Boolean, nullable=False),
+    Column("completion_policy", Text, nullable=False, server_default=text("'completed'")),
+    Column("completion_grace_minutes", Integer, nullable=False, server_default=text("1440")),
     Column("data", JSONB, nullable=False),
 )
 
@@ -86,7 +93,14 @@ resources = Table(
     Index("resources_provider_id_idx", "provider_id"),
 )
 
-# The authority. Only ledger.py writes these four.
+# The authority. Only ledger.py writes these four, and the notes.
+
+IS_BOOKED = "status IN ('pending', 'confirmed')"
+HAS_ENDED = (
+    "status IN ('completed', 'no_show') OR status = 'cancelled'"
+    " AND coalesce(cancellation_cause, '') NOT IN ('hold_released', 'hold_expired')"
+)
+"""A hold that ended was never an appointment."""
 
 appointments = Table(
     "appointments",
@@ -113,6 +127,7 @@ appointments = Table(
     Column("reason", Text),
     Column("notes", Text),
     Column("participants", JSONB, nullable=False, server_default=text("'[]'")),
+    Column("decision_reason", Text),
     Column("cancelled_at", Instant),
     Column("cancellation_cause", Text),
     Column("cancellation_reason", Text),
@@ -137,22 +152,67 @@ appointments = Table(
         "(status = 'cancelled') = (cancelled_at IS NOT NULL)", name="cancelled_has_instant"
     ),
     UniqueConstraint("reservation_token_hash", name="appointments_reservation_token_hash_key"),
-    Index("appointments_patient_id_starts_at_id_idx", "patient_id", "starts_at", "id"),
-    Index("appointments_provider_id_starts_at_id_idx", "provider_id", "starts_at", "id"),
+    # One for each list, so that a page reads only what it shows, however much there is of the rest.
+    Index(
+        "appointments_held_by_patient_idx",
+        "patient_id",
+        "starts_at",
+        postgresql_where=text("status = 'held'"),
+    ),
+    Index(
+        "appointments_active_of_patient_idx",
+        "patient_id",
+        "starts_at",
+        "id",
+        postgresql_where=text(IS_BOOKED),
+    ),
+    Index(
+        "appointments_ended_of_patient_idx",
+        "patient_id",
+        "starts_at",
+        "id",
+        postgresql_where=text(HAS_ENDED),
+    ),
+    Index(
+        "appointments_of_provider_idx",
+        "provider_id",
+        "starts_at",
+        "id",
+        postgresql_where=text(f"{IS_BOOKED} OR {HAS_ENDED}"),
+    ),
+    Index(
+        "appointments_moves_of_idx",
+        "rescheduled_from",
+        postgresql_where=text("status IN ('held', 'pending')"),
+    ),
+    # And one for each timer.
     Index(
         "appointments_hold_expires_at_idx",
         "hold_expires_at",
         postgresql_where=text("status = 'held'"),
     ),
+    Index(
+        "appointments_pending_expires_at_idx",
+        "pending_expires_at",
+        postgresql_where=text("status = 'pending'"),
+    ),
+    Index(
+        "appointments_confirmed_ends_at_idx",
+        "provider_id",
+        "ends_at",
+        postgresql_where=text("status = 'confirmed'"),
+    ),
 )
 
+# A unit stands here once for an appointment; while a move waits beside the appointment that it may
+# replace, with the parts that the latter does not claim, or with an empty period (decision 0011).
 claims = Table(
     "claims",
     Base.metadata,
     Column("appointment_id", ForeignKey("appointments.id"), primary_key=True),
     Column("resource_id", Uuid, primary_key=True),
     Column("kind", Text, nullable=False),
-    Column("period", TSTZRANGE, nullable=False),
+    Column("period", TSTZRANGE, primary_key=True),
     ExcludeConstraint(("resource_id", "="), ("period", "&&"), name="claims_no_overlap"),
 )
 
@@ -161,8 +221,24 @@ patient_claims = Table(
     Base.metadata,
     Column("appointment_id", ForeignKey("appointments.id"), primary_key=True),
     Column("patient_id", Uuid, nullable=False),
-    Column("period", TSTZRANGE, nullable=False),
+    Column("period", TSTZRANGE, primary_key=True),
     ExcludeConstraint(("patient_id", "="), ("period", "&&"), name="patient_claims_no_overlap"),
+)
+
+appointment_notes = Table(
+    "appointment_notes",
+    Base.metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("appointment_id", ForeignKey("appointments.id"), nullable=False),
+    Column("visibility", Text, nullable=False),
+    Column("author_type", Text, nullable=False),
+    Column("author_id", Uuid),
+    Column("text", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    CheckConstraint("visibility IN ('provider', 'shared')", name="visibility_known"),
+    Index(
+        "appointment_notes_appointment_id_created_at_id_idx", "appointment_id", "created_at", "id"
+    ),
 )
 
 audit_events = Table(

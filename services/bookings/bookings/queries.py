@@ -9,8 +9,6 @@ import asyncpg
 from bookings.domain.appointment import Appointment
 from bookings.domain.capacity import Unit
 from bookings.rows import CLAIMS_OF_A, appointment_of
-from shared.clock import database_now
-from shared.cursors import Position
 from shared.db import Connection
 from shared.events.provider import AppointmentTypeUpdated, ProviderUpdated
 
@@ -35,12 +33,14 @@ SELECT
     ARRAY(
         SELECT (r.id, r.kind, r.label, r.location_id, r.room_id,
                 coalesce(string_agg(c.appointment_id::text, ' '), ''),
-                coalesce(bool_and(a.status = 'held' AND a.hold_expires_at <= now()), false))
+                coalesce(bool_and(a.status = 'held' AND a.hold_expires_at <= now()
+                    OR a.status = 'pending' AND a.pending_expires_at <= now()), false))
         FROM resources r
         LEFT JOIN claims c ON c.resource_id = r.id AND c.period && tstzrange(
             $3::timestamptz - make_interval(mins => service.buffer_before_minutes),
             $3::timestamptz
                 + make_interval(mins => service.duration_minutes + service.buffer_after_minutes))
+            AND c.appointment_id IS DISTINCT FROM $7
         LEFT JOIN appointments a ON a.id = c.appointment_id
         WHERE r.provider_id = $1 AND r.is_active
         GROUP BY r.id
@@ -49,6 +49,7 @@ SELECT
         SELECT a.id FROM appointments a
         WHERE a.patient_id = $4 AND a.starts_at = $3 AND a.service_id = $2
           AND a.timeslot_id = $5 AND a.status = 'held' AND a.hold_expires_at > now()
+          AND a.source = $6 AND (a.rescheduled_from IS NULL OR a.rescheduled_from = $7)
         LIMIT 1
     ) AS own_hold,
     (SELECT patient.timezone FROM patients patient WHERE patient.id = $4) AS patient_timezone
@@ -66,9 +67,16 @@ async def offer(
     start: datetime,
     patient_id: UUID,
     timeslot_id: str,
+    source: str,
+    beside: UUID | None = None,
 ) -> Offer | None:
-    """What is known of the wanted time; None when the provider offers no such service."""
-    row = await db.fetchrow(_OFFER, provider_id, service_id, start, patient_id, timeslot_id)
+    """What is known of the wanted time; None when the provider offers no such service.
+
+    ``beside`` is an appointment that is to be moved there: what it claims stands in nobody's way.
+    """
+    row = await db.fetchrow(
+        _OFFER, provider_id, service_id, start, patient_id, timeslot_id, source, beside
+    )
     if row is None:
         return None
     return Offer(
@@ -126,16 +134,44 @@ async def locked_under(db: Connection, token_hash: bytes) -> Found | None:
     )
 
 
+async def locked_origin(db: Connection, id_: UUID) -> Found | None:
+    """What the appointment was made to replace, locked; None when it replaces nothing.
+
+    An old appointment is always locked before the new one, so that no two can wait for each other.
+    """
+    return _found(
+        await db.fetchrow(
+            f"SELECT a.*, now() AS now, {CLAIMS_OF_A} FROM appointments a "
+            "WHERE a.id = (SELECT rescheduled_from FROM appointments WHERE id = $1) FOR UPDATE",
+            id_,
+        )
+    )
+
+
+async def locked_moves_of(db: Connection, id_: UUID) -> list[Found]:
+    """The holds and requests made to replace the appointment, locked after it."""
+    rows = await db.fetch(
+        f"SELECT a.*, now() AS now, {CLAIMS_OF_A} FROM appointments a "
+        "WHERE a.rescheduled_from = $1 AND a.status IN ('held', 'pending') "
+        "ORDER BY a.id FOR UPDATE",
+        id_,
+    )
+    return [Found(appointment_of(row), row["now"]) for row in rows]
+
+
 async def rival_of_patient(db: Connection, wanted: Appointment) -> UUID | None:
     """The patient's other appointment at that time; None when it has just ended."""
     rival: UUID | None = await db.fetchval(
         """
         SELECT appointment_id FROM patient_claims
-        WHERE patient_id = $1 AND period && tstzrange($2, $3, '[)') LIMIT 1
+        WHERE patient_id = $1 AND period && tstzrange($2, $3, '[)')
+          AND appointment_id <> $4 AND appointment_id IS DISTINCT FROM $5 LIMIT 1
         """,
         wanted.patient_id,
         wanted.start,
         wanted.end,
+        wanted.id,
+        wanted.rescheduled_from,
     )
     return rival
 
@@ -151,43 +187,21 @@ async def audit_trail(db: Connection, appointment_id: UUID) -> list[asyncpg.Reco
     )
 
 
-_LIST = f"""
-SELECT a.*, {CLAIMS_OF_A} FROM appointments a
-WHERE a.patient_id = $1 AND a.status <> 'held'
-  AND {{condition}} AND ($2::timestamptz IS NULL OR (a.starts_at, a.id) {{after}} ($2, $3))
-ORDER BY a.starts_at {{order}}, a.id {{order}} LIMIT $4
-"""
-# A cancelled appointment is history, whenever it would have been.
-_UPCOMING = _LIST.format(
-    condition="a.starts_at >= now() AND a.status IN ('pending', 'confirmed')",
-    after=">",
-    order="ASC",
-)
-_HISTORY = _LIST.format(
-    condition="(a.starts_at < now() OR a.status NOT IN ('pending', 'confirmed')) "
-    "AND coalesce(a.cancellation_cause, '') NOT IN ('hold_expired', 'hold_released')",
-    after="<",
-    order="DESC",
-)
+async def due_to_finish(db: Connection, *, limit: int) -> list[tuple[UUID, str]]:
+    """Appointments whose provider lets them finish by themselves, and how; each one locked.
 
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A part of a list, and the database's clock as it was read."""
-
-    appointments: list[Appointment]
-    now: datetime
-
-
-async def appointments_of_patient(
-    db: Connection, patient_id: UUID, *, upcoming: bool, after: Position | None, limit: int
-) -> Page:
-    """Upcoming ones by start, or past and ended ones newest first; holds are in neither."""
+    Provider by provider, so that what the others leave open for ever costs nothing.
+    """
     rows = await db.fetch(
-        _UPCOMING if upcoming else _HISTORY,
-        patient_id,
-        after and after.at,
-        after and after.id,
+        """
+        SELECT due.id, p.completion_policy FROM providers p CROSS JOIN LATERAL (
+            SELECT a.id FROM appointments a
+            WHERE a.provider_id = p.id AND a.status = 'confirmed'
+              AND a.ends_at <= now() - make_interval(mins => p.completion_grace_minutes)
+            ORDER BY a.ends_at LIMIT $1 FOR UPDATE SKIP LOCKED
+        ) due
+        WHERE p.completion_policy <> 'none' LIMIT $1
+        """,
         limit,
     )
-    return Page([appointment_of(row) for row in rows], await database_now(db))
+    return [(row["id"], row["completion_policy"]) for row in rows]

@@ -18,6 +18,11 @@ class ReservationNotFound(NotFound):
     title = "No such reservation"
 
 
+class ProviderNotFound(NotFound):
+    code = "provider_not_found"
+    title = "No such provider"
+
+
 class PatientNotFound(NotFound):
     code = "patient_not_found"
     title = "No such patient"
@@ -31,6 +36,27 @@ class SlotTaken(Conflict):
 class HoldExpired(Conflict):
     code = "hold_expired"
     title = "The reservation's time is over"
+
+
+class ExtensionLimit(Conflict):
+    """``latestExpiresAt`` is as far as this hold can be extended."""
+
+    code = "extension_limit"
+    title = "The reservation cannot be extended any further"
+
+
+class ReservedForMove(Conflict):
+    """``appointmentId`` is the appointment that this reservation was made to move."""
+
+    code = "reserved_for_reschedule"
+    title = "This reservation moves another appointment"
+
+
+class RequestExpired(Conflict):
+    """Nobody has answered it in time; ``pendingExpiresAt`` says when it ended."""
+
+    code = "request_expired"
+    title = "The request was not answered in time"
 
 
 class PatientBusy(Conflict):

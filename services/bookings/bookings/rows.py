@@ -18,11 +18,15 @@ from bookings.domain.lifecycle import Status
 
 CLAIMS_OF_A = """
 ARRAY(
-    SELECT (c.resource_id, c.kind, lower(c.period), upper(c.period))
-    FROM claims c WHERE c.appointment_id = a.id ORDER BY c.resource_id
+    SELECT (c.resource_id, c.kind, min(lower(c.period)), max(upper(c.period)))
+    FROM claims c WHERE c.appointment_id = a.id AND NOT isempty(c.period)
+    GROUP BY c.resource_id, c.kind ORDER BY c.resource_id
 ) AS claims
 """
-"""Selects the claims beside an appointment ``a``, as ``appointment_of`` expects them."""
+"""Selects the claims beside an appointment ``a``, as ``appointment_of`` expects them.
+
+One for each unit; of a move that waits, around what the old appointment still claims (0011).
+"""
 
 
 def row_of(appointment: Appointment) -> dict[str, Any]:
@@ -50,6 +54,7 @@ def row_of(appointment: Appointment) -> dict[str, Any]:
         "reason": appointment.reason,
         "notes": appointment.notes,
         "participants": appointment.participants,
+        "decision_reason": appointment.decision_reason,
         "cancelled_at": cancellation and cancellation.at,
         "cancellation_cause": cancellation and cancellation.cause,
         "cancellation_reason": cancellation and cancellation.reason,
@@ -90,6 +95,7 @@ def appointment_of(row: asyncpg.Record) -> Appointment:
         reason=row["reason"],
         notes=row["notes"],
         participants=tuple(row["participants"]),
+        decision_reason=row["decision_reason"],
         cancellation=_cancellation_of(row),
         rescheduled_from=row["rescheduled_from"],
         rescheduled_to=row["rescheduled_to"],

@@ -9,29 +9,34 @@ from pydantic import Field
 
 from bookings.domain import policy
 from bookings.domain.appointment import Actor, Appointment
-from bookings.domain.options import allowed_actions
+from bookings.domain.options import allowed_actions, fee_now_cents
 from shared.fields import (
     Answer,
     Body,
-    Cursor,
     Email,
     Id,
     Instant,
-    Language,
-    Limit,
     Name,
     Note,
     Phone,
-    Query,
     Text,
-    ZoneId,
 )
 from shared.idempotency import KeyedBody
 
 TokenText = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{32}$", min_length=32, max_length=32)]
 
 
-class HoldIn(Body):
+TokenHash = Annotated[str, Field(pattern="^[0-9a-f]{64}$", max_length=64)]
+
+
+class PickedBy(Body):
+    """Whoever acts, by the access token; without, the patient whom the time is for."""
+
+    by_type: Literal["patient", "provider", "admin"] = "patient"
+    by_id: Id | None = None
+
+
+class HoldIn(PickedBy):
     """What reservations asks bookings to hold; availability has vouched for the timeslot."""
 
     user_id: Id
@@ -42,7 +47,12 @@ class HoldIn(Body):
     mode: Literal["in_person", "video", "phone"]
     location_id: Id | None
     room_id: Id | None
-    token_hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$", max_length=64)]
+    token_hash: TokenHash
+    reschedule_of: Id | None = None
+
+
+class ExtendIn(PickedBy):
+    token_hash: TokenHash
 
 
 class HoldOut(Answer):
@@ -67,15 +77,45 @@ class ConfirmIn(KeyedBody):
     participants: Annotated[list[Participant], Field(max_length=10)] = Field(default_factory=list)
 
 
+class RescheduleIn(KeyedBody):
+    reservation_token: TokenText
+    reason: Annotated[str, Text(500)] | None = None
+
+
+class OverrideIn(Body):
+    """Why staff book outside the rules; it stays in the audit trail."""
+
+    reason: Annotated[str, Text(500)]
+
+
+class ProviderBookingIn(KeyedBody):
+    """``reservationToken`` of an offered timeslot, or ``override`` with service and start."""
+
+    patient_id: Id
+    reservation_token: TokenText | None = None
+    service_id: Id | None = None
+    start: Instant | None = None
+    mode: Literal["in_person", "video", "phone"] | None = None
+    location_id: Id | None = None
+    room_id: Id | None = None
+    reason: Annotated[str, Text(500)] | None = None
+    notes: Note | None = None
+    override: OverrideIn | None = None
+
+
 class CancelIn(KeyedBody):
     reason: Annotated[str, Text(500)] | None = None
 
 
 class CancellationPolicyOut(Answer):
-    """Cancelling is free until ``refundableUntil`` and costs ``feeCents`` afterwards."""
+    """Cancelling is free until ``refundableUntil`` and costs the patient ``feeCents`` afterwards,
+    until ``cancellableUntil``; ``feeNowCents`` is what it costs the caller now, null when they
+    cannot cancel."""
 
     refundable_until: Instant
+    cancellable_until: Instant
     fee_cents: int
+    fee_now_cents: int | None
 
 
 class CancellationOut(Answer):
@@ -131,6 +171,7 @@ class AppointmentOut(Answer):
     currency: str
     reason: str | None
     notes: str | None
+    decision_reason: str | None
     source: str
     hold_expires_at: Instant | None
     pending_expires_at: Instant | None
@@ -161,6 +202,7 @@ class AppointmentOut(Answer):
         """The appointment as ``by`` may see it at ``now``."""
         terms = appointment.terms
         cancelled = appointment.cancellation
+        costs = policy.cancellation_policy(appointment)
         return cls(
             id=appointment.id,
             user_id=appointment.patient_id,
@@ -181,13 +223,17 @@ class AppointmentOut(Answer):
             currency=terms.currency,
             reason=appointment.reason,
             notes=appointment.notes,
+            decision_reason=appointment.decision_reason,
             source=appointment.source,
             hold_expires_at=appointment.hold_expires_at,
             pending_expires_at=appointment.pending_expires_at,
             patient_timezone=appointment.patient_timezone,
             provider_timezone=appointment.provider_timezone,
-            cancellation_policy=CancellationPolicyOut.model_validate(
-                policy.cancellation_policy(appointment)
+            cancellation_policy=CancellationPolicyOut(
+                refundable_until=costs.refundable_until,
+                cancellable_until=costs.cancellable_until,
+                fee_cents=costs.fee_cents,
+                fee_now_cents=fee_now_cents(appointment, by=by, now=now),
             ),
             cancellation=cancelled
             and CancellationOut(
@@ -223,38 +269,11 @@ class CancelledOut(Answer):
     refund: RefundOut
 
 
-class ListQuery(Query):
-    filter: Literal["upcoming", "history"] = "upcoming"
-    limit: Limit = 20
-    cursor: Cursor | None = None
-
-
-class AppointmentsOut(Answer):
-    items: list[AppointmentOut]
-    next_cursor: str | None
-
-
 class AuditTrailOut(Answer):
     items: list[AuditOut]
 
 
-class PatientIn(Body):
-    """Only the fields that are given change; null empties one that may be empty."""
+class DecisionIn(KeyedBody):
+    """The provider's decision; the reason is shown to the patient."""
 
-    name: Name | None = None
-    email: Email | None = None
-    phone: Phone | None = None
-    language: Language = "en"
-    timezone: ZoneId = "UTC"
-
-
-class PatientOut(Answer):
-    id: UUID
-    name: str | None
-    email: str | None
-    phone: str | None
-    language: str
-    timezone: str
-    version: int
-    created_at: Instant
-    updated_at: Instant
+    reason: Annotated[str, Text(500)] | None = None

@@ -1,9 +1,10 @@
-"""The bookings worker: relay, consumer, and the ends of holds. Wiring only."""
+"""The bookings worker: relay, consumer, and what ends by itself. Wiring only."""
 
 from datetime import timedelta
 
 from bookings.consumers import HANDLERS
-from bookings.use_cases.end_hold import expire_due_holds
+from bookings.use_cases.end_hold import expire_due_holds, expire_due_requests
+from bookings.use_cases.finish import finish_due_appointments
 from shared.db import Connection
 from shared.messaging.loops import messaging_loops
 from shared.settings import ServiceSettings
@@ -14,9 +15,17 @@ async def build(worker: Worker[ServiceSettings]) -> Loops:
     async def expire(db: Connection) -> bool:
         return await expire_due_holds(db) > 0
 
+    async def expire_requests(db: Connection) -> bool:
+        return await expire_due_requests(db) > 0
+
+    async def finish(db: Connection) -> bool:
+        return await finish_due_appointments(db) > 0
+
     return {
         **messaging_loops(worker, "bookings", HANDLERS),
         "hold expiry": worker.timer("hold expiry", timedelta(seconds=1), expire),
+        "request expiry": worker.timer("request expiry", timedelta(seconds=1), expire_requests),
+        "completion": worker.timer("completion", timedelta(seconds=10), finish),
     }
 
 

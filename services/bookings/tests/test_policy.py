@@ -5,9 +5,9 @@ from uuid import uuid4
 
 import pytest
 
-from bookings.domain import policy
+from bookings.domain import decisions, policy
 from bookings.domain.appointment import SYSTEM, Actor, ActorType
-from bookings.domain.lifecycle import Status
+from bookings.domain.lifecycle import Action, Status
 from bookings.domain.options import allowed_actions
 
 from .builders import NOW, an_appointment, some_terms
@@ -50,6 +50,37 @@ def test_the_provider_cancels_at_no_cost_to_the_patient(by: Actor) -> None:
     refund = policy.cancel(an_appointment(start=START), by=by, now=START + timedelta(minutes=5))
 
     assert (refund.fee_cents, refund.refund_cents) == (0, 5000)
+
+
+@pytest.mark.parametrize(
+    ("by", "action", "cause"),
+    [
+        (ActorType.PATIENT, Action.CANCELLED_BY_PATIENT, "patient"),
+        (ActorType.PROVIDER, Action.CANCELLED_BY_PROVIDER, "provider"),
+        (ActorType.ADMIN, Action.CANCELLED_BY_SYSTEM, "system"),
+        (ActorType.SYSTEM, Action.CANCELLED_BY_SYSTEM, "system"),
+    ],
+)
+@pytest.mark.parametrize("status", [Status.PENDING, Status.CONFIRMED])
+def test_everybody_with_a_part_in_it_cancels_under_their_own_name(
+    by: ActorType, action: Action, cause: str, status: Status
+) -> None:
+    appointment = an_appointment(start=START, status=status, pending_expires_at=START)
+
+    ending = decisions.cancel(appointment, by=Actor(by, uuid4()), now=NOW)
+
+    assert (ending.action, ending.cause, ending.refund.fee_cents) == (action, cause, 0)
+
+
+def test_a_percentage_is_added_to_the_fee() -> None:
+    terms = some_terms(price_cents=999, fee_cents=100, fee_percent=50, free_until_minutes=60)
+    appointment = an_appointment(start=START, terms=terms)
+
+    free = policy.cancel(appointment, by=PATIENT, now=START - timedelta(minutes=61))
+    late = policy.cancel(appointment, by=PATIENT, now=START - timedelta(minutes=60))
+
+    assert (free.fee_cents, free.refund_cents) == (0, 999)
+    assert (late.fee_cents, late.refund_cents) == (599, 400)
 
 
 def test_a_request_is_withdrawn_for_free() -> None:
@@ -128,9 +159,12 @@ def test_a_request_never_waits_beyond_its_start() -> None:
 def test_allowed_actions_follow_the_policy() -> None:
     appointment = an_appointment(start=START)
 
-    assert allowed_actions(appointment, by=PATIENT, now=NOW) == ["cancel"]
+    assert allowed_actions(appointment, by=PATIENT, now=NOW) == ["reschedule", "cancel"]
     assert allowed_actions(appointment, by=PATIENT, now=START) == []
-    assert allowed_actions(appointment, by=PROVIDER, now=START) == ["cancel"]
+    assert allowed_actions(appointment, by=PROVIDER, now=NOW) == ["reschedule", "cancel"]
+    assert {"cancel", "complete", "no_show"} <= set(
+        allowed_actions(appointment, by=PROVIDER, now=START)
+    )
 
 
 def test_a_live_hold_can_be_confirmed_by_its_owner_alone() -> None:

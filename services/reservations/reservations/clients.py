@@ -1,10 +1,11 @@
-"""The only two synchronous calls between services: is it offered, and hold it."""
+"""The only synchronous calls between services: is it offered, hold it, hold it longer."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from shared.auth import Principal, Role
 from shared.errors import Unavailable
 from shared.inner_calls import InnerAnswer, InnerCalls
 
@@ -22,9 +23,18 @@ class Availability:
         self._calls = calls
 
     async def check(
-        self, *, provider_id: UUID, service_id: UUID, timeslot_id: str, user_id: UUID
+        self,
+        *,
+        provider_id: UUID,
+        service_id: UUID,
+        timeslot_id: str,
+        user_id: UUID,
+        without: UUID | None = None,
     ) -> Offered | None:
-        """None when the provider has no such service, or the id is of no timeslot of it."""
+        """None when the provider has no such service, or the id is of no timeslot of it.
+
+        ``without`` is an appointment of the user's, whose claims stand in nobody's way.
+        """
         answer = await self._calls.post(
             "/internal/timeslots/check",
             {
@@ -32,7 +42,8 @@ class Availability:
                 "serviceId": str(service_id),
                 "timeslotId": timeslot_id,
                 "userId": str(user_id),
-            },
+            }
+            | ({"withoutAppointmentId": str(without)} if without is not None else {}),
             repeatable=True,
         )
         if answer.status == 404:
@@ -72,8 +83,11 @@ class Bookings:
         service_id: UUID,
         timeslot: dict[str, Any],
         token_hash: bytes,
+        by: Principal,
+        reschedule_of: UUID | None = None,
     ) -> Hold | Refusal:
         """Repeatable: whoever already holds the timeslot gets the same hold again."""
+        move = {} if reschedule_of is None else {"rescheduleOf": str(reschedule_of)}
         answer = await self._calls.post(
             "/internal/holds",
             {
@@ -86,20 +100,43 @@ class Bookings:
                 "locationId": timeslot["locationId"],
                 "roomId": timeslot["roomId"],
                 "tokenHash": token_hash.hex(),
-            },
+            }
+            | _by(by)
+            | move,
             repeatable=True,
         )
-        if answer.status in (404, 409):
-            problem = answer.body
-            own = problem.keys() - _OF_EVERY_PROBLEM
-            members = {name: problem[name] for name in own}
-            return Refusal(problem["code"], problem["detail"], members)
-        body = _expect(answer, 201)
-        return Hold(
-            UUID(body["appointmentId"]),
-            datetime.fromisoformat(body["expiresAt"]),
-            datetime.fromisoformat(body["serverTime"]),
+        return _hold_of(answer, 201)
+
+    async def extend(
+        self, appointment_id: UUID, *, token_hash: bytes, by: Principal
+    ) -> Hold | Refusal:
+        """Not repeatable: each call extends the hold once more."""
+        answer = await self._calls.post(
+            f"/internal/holds/{appointment_id}/extend",
+            {"tokenHash": token_hash.hex()} | _by(by),
         )
+        return _hold_of(answer, 200)
+
+
+def _by(user: Principal) -> dict[str, str]:
+    """Said only where it is not the patient, so that bookings of an earlier release understands."""
+    if user.role is Role.PATIENT:
+        return {}
+    return {"byType": user.role.value, "byId": str(user.id)}
+
+
+def _hold_of(answer: InnerAnswer, status: int) -> Hold | Refusal:
+    if answer.status in (404, 409):
+        problem = answer.body
+        own = problem.keys() - _OF_EVERY_PROBLEM
+        members = {name: problem[name] for name in own}
+        return Refusal(problem["code"], problem["detail"], members)
+    body = _expect(answer, status)
+    return Hold(
+        UUID(body["appointmentId"]),
+        datetime.fromisoformat(body["expiresAt"]),
+        datetime.fromisoformat(body["serverTime"]),
+    )
 
 
 def _expect(answer: InnerAnswer, status: int) -> dict[str, Any]:

@@ -3,7 +3,12 @@
 from reservations.models import Status
 from reservations.queries import end_by_appointment
 from shared.db import Connection
-from shared.events.booking import BookingCancelled, BookingConfirmed, BookingRequested
+from shared.events.booking import (
+    BookingCancelled,
+    BookingConfirmed,
+    BookingRequested,
+    BookingRescheduled,
+)
 from shared.events.envelope import Event
 from shared.messaging import Handlers
 
@@ -11,7 +16,8 @@ _ENDED = {"hold_expired": Status.EXPIRED}
 
 
 async def mark_used(
-    db: Connection, event: Event[BookingConfirmed] | Event[BookingRequested]
+    db: Connection,
+    event: Event[BookingConfirmed] | Event[BookingRequested] | Event[BookingRescheduled],
 ) -> None:
     await end_by_appointment(db, event.data.id, Status.USED)
 
@@ -26,5 +32,6 @@ async def mark_ended(db: Connection, event: Event[BookingCancelled]) -> None:
 HANDLERS: Handlers = {
     BookingConfirmed: mark_used,
     BookingRequested: mark_used,
+    BookingRescheduled: mark_used,
     BookingCancelled: mark_ended,
 }

@@ -52,7 +52,13 @@ class Reservation(Base):
             "status <> 'active' OR (appointment_id IS NOT NULL AND timeslot IS NOT NULL)",
             name="active_is_complete",
         ),
-        Index("reservations_user_id_open_idx", "user_id", postgresql_where=_OPEN),
+        Index("reservations_reserved_by_open_idx", "reserved_by", postgresql_where=_OPEN),
+        Index(
+            "reservations_reserved_by_expired_idx",
+            "reserved_by",
+            "expires_at",
+            postgresql_where=text("status = 'expired'"),
+        ),
         Index("reservations_expires_at_open_idx", "expires_at", postgresql_where=_OPEN),
     )
 
@@ -60,6 +66,10 @@ class Reservation(Base):
     version: Mapped[int] = mapped_column(Integer)
     status: Mapped[str] = mapped_column(Text)
     user_id: Mapped[UUID] = mapped_column(Uuid)
+    """The patient it is for."""
+    reserved_by: Mapped[UUID] = mapped_column(Uuid)
+    """Whoever has the token: the patient, or somebody of the provider for them."""
+    reschedule_of: Mapped[UUID | None] = mapped_column(Uuid)
     provider_id: Mapped[UUID] = mapped_column(Uuid)
     service_id: Mapped[UUID] = mapped_column(Uuid)
     timeslot_id: Mapped[str] = mapped_column(Text)

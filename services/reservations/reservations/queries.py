@@ -21,6 +21,8 @@ class Reservation:
     version: int
     status: Status
     user_id: UUID
+    reserved_by: UUID
+    reschedule_of: UUID | None
     provider_id: UUID
     service_id: UUID
     timeslot_id: str
@@ -36,8 +38,8 @@ class Reservation:
 
 
 _COLUMNS = (
-    "id, version, status, user_id, provider_id, service_id, timeslot_id, timeslot, token_hash, "
-    "appointment_id, expires_at, now() AS now"
+    "id, version, status, user_id, reserved_by, reschedule_of, provider_id, service_id, "
+    "timeslot_id, timeslot, token_hash, appointment_id, expires_at, now() AS now"
 )
 
 
@@ -46,15 +48,17 @@ async def lock_user(db: Connection, user_id: UUID) -> None:
     await db.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", str(user_id))
 
 
-async def open_reservations(db: Connection, user_id: UUID) -> list[Reservation]:
-    """What the user holds or is just asking for, the one that ends first in front."""
+async def of_late(db: Connection, reserved_by: UUID, *, window_seconds: int) -> list[Reservation]:
+    """What the user holds, is asking for or has let expire lately, what ends first in front."""
     rows = await db.fetch(
         f"""
         SELECT {_COLUMNS} FROM reservations
-        WHERE user_id = $1 AND status IN ('requested', 'active') AND expires_at > now()
+        WHERE reserved_by = $1 AND (status IN ('requested', 'active')
+            OR status = 'expired' AND expires_at > now() - make_interval(secs => $2))
         ORDER BY expires_at
         """,
-        user_id,
+        reserved_by,
+        window_seconds,
     )
     return [Reservation.of(row) for row in rows]
 
@@ -75,6 +79,8 @@ async def request(
     id_: UUID,
     *,
     user_id: UUID,
+    reserved_by: UUID,
+    reschedule_of: UUID | None,
     provider_id: UUID,
     service_id: UUID,
     timeslot_id: str,
@@ -85,8 +91,8 @@ async def request(
     await db.execute(
         """
         INSERT INTO reservations (id, version, status, user_id, provider_id, service_id,
-            timeslot_id, token_hash, expires_at)
-        VALUES ($1, 0, 'requested', $2, $3, $4, $5, $6, now() + make_interval(secs => $7))
+            timeslot_id, token_hash, expires_at, reserved_by, reschedule_of)
+        VALUES ($1, 0, 'requested', $2, $3, $4, $5, $6, now() + make_interval(secs => $7), $8, $9)
         """,
         id_,
         user_id,
@@ -95,6 +101,8 @@ async def request(
         timeslot_id,
         token_hash,
         seconds,
+        reserved_by,
+        reschedule_of,
     )
 
 
@@ -143,6 +151,23 @@ async def end(db: Connection, id_: UUID, status: Status) -> Reservation:
         """,
         id_,
         status.value,
+    )
+    if row is None:
+        raise LookupError(f"reservation {id_} has vanished")
+    return Reservation.of(row)
+
+
+async def set_expiry(db: Connection, id_: UUID, expires_at: datetime) -> Reservation:
+    """The countdown by bookings' word, also when it ran out here while bookings was asked."""
+    row = await db.fetchrow(
+        f"""
+        UPDATE reservations SET version = version + 1,
+            status = CASE WHEN status = 'expired' AND $2 > now() THEN 'active' ELSE status END,
+            expires_at = CASE WHEN status IN ('active', 'expired') THEN $2 ELSE expires_at END
+        WHERE id = $1 RETURNING {_COLUMNS}
+        """,
+        id_,
+        expires_at,
     )
     if row is None:
         raise LookupError(f"reservation {id_} has vanished")

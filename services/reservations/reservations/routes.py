@@ -2,19 +2,28 @@
 
 from dataclasses import dataclass
 from typing import Annotated
+from uuid import UUID
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Response
 from pydantic import Field
+from starlette.requests import HTTPConnection
 
-from reservations import use_cases
 from reservations.clients import Availability, Bookings
 from reservations.models import Status
 from reservations.queries import Reservation
 from reservations.refusals import (
     AgainstPolicy,
+    AppointmentNotFound,
+    CoolingDown,
+    ExtensionLimit,
+    HoldExpired,
+    InvalidTransition,
     NotYourself,
+    RequestExpired,
+    ReservationEnded,
     ReservationInProgress,
     ReservationNotFound,
+    ReservedForMove,
     SlotNotFound,
     SlotTaken,
     TooManyHolds,
@@ -22,7 +31,10 @@ from reservations.refusals import (
 from reservations.schemas import ReservationOut, ReservedOut, ReserveIn, TimeslotOut
 from reservations.settings import ReservationsSettings
 from reservations.tokens import token_of
-from reservations.use_cases import Wish
+from reservations.use_cases.end import release_reservation
+from reservations.use_cases.extend import ask_for_longer, extendable, note_extension
+from reservations.use_cases.find import find_reservation
+from reservations.use_cases.reserve import Limits, Request, Wish, ask, begin, complete, give_up
 from shared.app import new_router
 from shared.auth import CurrentUser, Principal, Role, require
 from shared.db import Database, SqlReading, SqlTransaction
@@ -48,9 +60,18 @@ class Desk:
     def secret(self) -> str:
         return self.settings.reservation_token_secret.get_secret_value()
 
+    @property
+    def limits(self) -> Limits:
+        settings = self.settings
+        return Limits(
+            max_active=settings.max_active_holds,
+            max_expired=settings.max_expired_holds,
+            window_seconds=settings.expired_holds_window_seconds,
+        )
 
-async def _desk(request: Request) -> Desk:
-    desk: Desk = request.app.state.desk
+
+async def _desk(connection: HTTPConnection) -> Desk:
+    desk: Desk = connection.app.state.desk
     return desk
 
 
@@ -65,8 +86,13 @@ AtDesk = Annotated[Desk, Depends(_desk)]
         SlotTaken,
         SlotNotFound,
         AgainstPolicy,
+        AppointmentNotFound,
+        InvalidTransition,
+        RequestExpired,
+        ReservedForMove,
         ReservationInProgress,
         TooManyHolds,
+        CoolingDown,
         NotYourself,
         *KEY_REFUSALS,
     ),
@@ -75,13 +101,14 @@ async def reserve(
     body: ReserveIn,
     desk: AtDesk,
     once: OnceIfKeyed,
-    user: Annotated[Principal, require(Role.PATIENT)],
+    user: Annotated[Principal, require(Role.PATIENT, Role.PROVIDER, Role.ADMIN)],
 ) -> Response:
-    """Hold a timeslot for oneself; holding it already gives the same reservation again."""
-    if body.user_id is not None and body.user_id != user.id:
-        raise NotYourself("userId is not the access token's")
+    """Hold a timeslot for oneself, or as the provider for a patient; holding it already gives the
+    same reservation again."""
     wish = Wish(
-        user_id=user.id,
+        user_id=_patient(body, user),
+        by=user,
+        reschedule_of=body.reschedule_of,
         provider_id=body.provider_id,
         service_id=body.service_id,
         timeslot_id=body.timeslot_id,
@@ -89,21 +116,17 @@ async def reserve(
     async with desk.database.transaction() as db:
         if (answered := await once.earlier(db)) is not None:
             return answered
-        begun = await use_cases.begin(
-            db, wish, secret=desk.secret, max_active=desk.settings.max_active_holds
-        )
+        begun = await begin(db, wish, secret=desk.secret, limits=desk.limits)
         if isinstance(begun, Reservation):
             return await once.keep(db, _reserved(begun, desk), headers=_location)
     try:
-        granted = await use_cases.ask(
-            wish, begun, availability=desk.availability, bookings=desk.bookings
-        )
+        granted = await ask(wish, begun, availability=desk.availability, bookings=desk.bookings)
     except DomainError as refusal:
         return await _refuse(desk.database, begun, refusal, once)
     # A single statement unless an answer is to be kept with it.
     writing = desk.database.transaction if once.has_key else desk.database.autocommit
     async with writing() as db:
-        reservation = await use_cases.complete(db, wish, begun, granted)
+        reservation = await complete(db, wish, begun, granted)
         return await once.keep(db, _reserved(reservation, desk), headers=_location)
 
 
@@ -112,22 +135,56 @@ async def get_reservation(
     token: Token, db: SqlReading, desk: AtDesk, user: CurrentUser
 ) -> ReservationOut:
     """The reservation with its countdown, for whoever made it."""
-    reservation = await use_cases.find_reservation(db, token, user=user)
+    reservation = await find_reservation(db, token, user=user)
     return _shown(reservation, token)
+
+
+@router.post(
+    "/{token}/extend",
+    response_model=ReservationOut,
+    responses=problems(
+        ReservationNotFound, ReservationEnded, HoldExpired, ExtensionLimit, *KEY_REFUSALS
+    ),
+)
+async def extend(token: Token, desk: AtDesk, once: OnceIfKeyed, user: CurrentUser) -> Response:
+    """Start the countdown anew, while it runs; a hold lasts five minutes in all at most."""
+    async with desk.database.transaction() as db:
+        if (answered := await once.earlier(db)) is not None:
+            return answered
+        reservation = await extendable(db, token, user=user)
+    word = await ask_for_longer(reservation, user=user, bookings=desk.bookings)
+    async with desk.database.transaction() as db:
+        extended = await note_extension(db, reservation, word)
+        if isinstance(extended, Reservation):
+            return await once.keep(db, _shown(extended, token))
+        if isinstance(extended, Conflict):
+            return await once.keep_refusal(db, extended)
+    raise extended
 
 
 @router.delete("/{token}", status_code=204, responses=problems(ReservationNotFound))
 async def release(token: Token, db: SqlTransaction, user: CurrentUser) -> None:
     """Let the timeslot go; doing so twice is the same as once."""
-    await use_cases.release_reservation(db, token, user=user)
+    await release_reservation(db, token, user=user)
 
 
-async def _refuse(
-    database: Database, begun: use_cases.Request, refusal: DomainError, once: Once
-) -> Response:
+def _patient(body: ReserveIn, user: Principal) -> UUID:
+    """Whom the timeslot is for; whoever acts is known from the access token alone."""
+    if user.role is Role.PATIENT:
+        if body.user_id not in (None, user.id):
+            raise NotYourself("userId is not the access token's")
+        return user.id
+    if body.user_id is None:
+        raise NotYourself("say in userId for which patient")
+    if user.role is Role.PROVIDER and body.provider_id != user.id:
+        raise NotYourself("a provider reserves their own timeslots")
+    return body.user_id
+
+
+async def _refuse(database: Database, begun: Request, refusal: DomainError, once: Once) -> Response:
     """Nothing came of asking, so it counts towards no limit any more."""
     async with database.transaction() as db:
-        await use_cases.give_up(db, begun)
+        await give_up(db, begun)
         if isinstance(refusal, Conflict):
             return await once.keep_refusal(db, refusal)
     raise refusal

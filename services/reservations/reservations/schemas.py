@@ -12,7 +12,9 @@ class ReserveIn(KeyedBody):
     service_id: Id
     timeslot_id: Annotated[str, Text(100)]
     user_id: Id | None = None
-    """Whoever reserves is known from the access token; given, it must be the same."""
+    """The patient. Patients reserve for themselves alone; a provider or an admin says for whom."""
+    reschedule_of: Id | None = None
+    """The patient's appointment that is to be moved; what it blocks itself is offered, too."""
 
 
 class TimeslotOut(Answer):

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from reservations.consumers import HANDLERS
 from reservations.settings import ReservationsSettings
-from reservations.use_cases import expire_due_reservations
+from reservations.use_cases.end import expire_due_reservations
 from shared.db import Connection
 from shared.messaging.loops import messaging_loops
 from shared.worker import Loops, Worker, run_worker

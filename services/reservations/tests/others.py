@@ -20,9 +20,13 @@ class Others:
     def __init__(self) -> None:
         self.offer: Callable[[dict[str, Any]], Reply] = offered
         self.hold: Callable[[dict[str, Any]], Reply] = self._hold
+        self.extend: Callable[[dict[str, Any]], Reply] = extended
         self.delay: float = 0
         self.holds: dict[tuple[str, str], UUID] = {}
         self.asked: list[dict[str, Any]] = []
+        self.checked: list[dict[str, Any]] = []
+        self.extensions: list[dict[str, Any]] = []
+        self.was_asked_for_longer = asyncio.Event()
 
     def _hold(self, body: dict[str, Any]) -> Reply:
         self.asked.append(body)
@@ -35,10 +39,18 @@ class Others:
         }
 
     async def _check(self, request: web.Request) -> web.Response:
-        return await self._answer(self.offer(await request.json()))
+        body = await request.json()
+        self.checked.append(body)
+        return await self._answer(self.offer(body))
 
     async def _claim(self, request: web.Request) -> web.Response:
         return await self._answer(self.hold(await request.json()))
+
+    async def _longer(self, request: web.Request) -> web.Response:
+        body = await request.json() | {"appointmentId": request.match_info["id"]}
+        self.extensions.append(body)
+        self.was_asked_for_longer.set()
+        return await self._answer(self.extend(body))
 
     async def _answer(self, reply: Reply) -> web.Response:
         await asyncio.sleep(self.delay)
@@ -50,6 +62,7 @@ class Others:
         app = web.Application()
         app.router.add_post("/internal/timeslots/check", self._check)
         app.router.add_post("/internal/holds", self._claim)
+        app.router.add_post("/internal/holds/{id}/extend", self._longer)
         runner = web.AppRunner(app)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -88,6 +101,15 @@ def not_offered(_: dict[str, Any]) -> Reply:
 
 def unknown(_: dict[str, Any]) -> Reply:
     return 404, {"code": "service_not_found", "detail": "none"}
+
+
+def extended(body: dict[str, Any]) -> Reply:
+    now = datetime.now(UTC)
+    return 200, {
+        "appointmentId": body["appointmentId"],
+        "expiresAt": instant_text(now + timedelta(seconds=300)),
+        "serverTime": instant_text(now),
+    }
 
 
 def refusing(code: str, **members: Any) -> Callable[[dict[str, Any]], Reply]:

@@ -10,7 +10,7 @@ import pytest
 from reservations.app import make_app
 from reservations.consumers import mark_ended, mark_used
 from reservations.settings import ReservationsSettings
-from reservations.use_cases import expire_due_reservations
+from reservations.use_cases.end import expire_due_reservations
 from shared.db import Database
 from shared.http import AsyncClient, Response
 from shared.testing.api import client_of

@@ -2,7 +2,15 @@
 
 from typing import ClassVar
 
-from shared.events.envelope import Deletion, Snapshot
+from shared.events.envelope import Deletion, EventPart, Snapshot
+
+
+class CommunicationPreferences(EventPart):
+    """By which channels the patient wants to be reached at all."""
+
+    email: bool = True
+    sms: bool = True
+    push: bool = True
 
 
 class PatientUpdated(Snapshot):
@@ -14,6 +22,7 @@ class PatientUpdated(Snapshot):
     phone: str | None
     language: str
     timezone: str
+    communication_preferences: CommunicationPreferences = CommunicationPreferences()
 
 
 class PatientDeleted(Deletion):

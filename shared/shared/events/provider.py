@@ -7,6 +7,8 @@ from shared.events.envelope import Deletion, EventPart, Snapshot
 
 Mode = Literal["in_person", "video", "phone"]
 ResourceKind = Literal["staff", "room", "telehealth_slot", "equipment"]
+CompletionPolicy = Literal["completed", "no_show", "none"]
+"""What an appointment becomes by itself when nobody has said how it went."""
 
 
 class Room(EventPart):
@@ -40,6 +42,9 @@ class ProviderUpdated(Snapshot):
     timezone: str
     is_active: bool
     locations: list[Location]
+    completion_policy: CompletionPolicy = "completed"
+    completion_grace_minutes: int = 1440
+    """How long after its end."""
 
 
 class ProviderDeleted(Deletion):

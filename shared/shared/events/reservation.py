@@ -18,6 +18,8 @@ class ReservationEvent(Snapshot):
     token_hash: str
     """SHA-256 of the token, hex: enough to recognise it, useless for using it."""
     expires_at: datetime
+    reserved_by: UUID | None = None
+    """Who made it, where that is not ``user_id``: somebody of the provider."""
 
 
 class ReservationCreated(ReservationEvent):

@@ -64,7 +64,9 @@ LISTENERS: Listeners = {
             "reservation.released",
         }
     ),
-    "reservations": frozenset({"booking.requested", "booking.confirmed", "booking.cancelled"}),
+    "reservations": frozenset(
+        {"booking.requested", "booking.confirmed", "booking.rescheduled", "booking.cancelled"}
+    ),
     "notifications": _BOOKING - {"booking.held"}
     | {"patient.updated", "patient.deleted", "provider.updated", "provider.deleted"},
     "calendar-sync": _BOOKING - {"booking.held"} | {"provider.updated", "provider.deleted"},

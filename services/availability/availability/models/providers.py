@@ -21,6 +21,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from availability.models.metadata import PROVIDER, Base, own
+from shared.events.provider import CompletionPolicy
 
 _DELETED_IS_INACTIVE = "deleted_at IS NULL OR NOT is_active"
 
@@ -35,6 +36,12 @@ class Provider(Base):
             name="unhealthy_calendar_policy_known",
         ),
         CheckConstraint(_DELETED_IS_INACTIVE, name="deleted_is_inactive"),
+        CheckConstraint(
+            "completion_policy IN ('completed', 'no_show', 'none')", name="completion_known"
+        ),
+        CheckConstraint(
+            "completion_grace_minutes BETWEEN 0 AND 10080", name="completion_grace_in_range"
+        ),
     )
 
     version: Mapped[int] = mapped_column(default=1)
@@ -46,6 +53,10 @@ class Provider(Base):
     unhealthy_calendar_policy: Mapped[str] = mapped_column(default="shown", server_default="shown")
     time_off_needs_approval: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
     is_active: Mapped[bool] = mapped_column(default=True)
+    completion_policy: Mapped[CompletionPolicy] = mapped_column(
+        Text, default="completed", server_default=text("'completed'")
+    )
+    completion_grace_minutes: Mapped[int] = mapped_column(default=1440, server_default=text("1440"))
     deleted_at: Mapped[datetime | None]
 
 

@@ -44,6 +44,7 @@ async def check_timeslot(
             user_id=body.user_id,
             since=start - AROUND,
             until=start + reach,
+            without=body.without_appointment_id,
         )
         verdict = check(situation, named, reach)
         if len(verdict.alternatives) == MOST_ALTERNATIVES:

@@ -7,6 +7,7 @@ from availability.models import Provider
 from availability.schemas.lists import UNCHANGED
 from availability.use_cases.providers import NewProvider
 from availability.use_cases.resources import MOST_UNITS
+from shared.events.provider import CompletionPolicy
 from shared.fields import (
     Answer,
     Body,
@@ -24,6 +25,7 @@ from shared.idempotency import KeyedBody
 
 ParallelSessions = Annotated[int, Whole(1, MOST_UNITS)]
 CalendarPolicy = Literal["shown", "marked", "closed"]
+CompletionGrace = Annotated[int, Whole(0, 7 * 24 * 60)]
 
 
 class ProviderIn(KeyedBody):
@@ -38,6 +40,8 @@ class ProviderIn(KeyedBody):
     max_parallel_sessions: ParallelSessions = 1
     unhealthy_calendar_policy: CalendarPolicy = "shown"
     time_off_needs_approval: Flag = True
+    completion_policy: CompletionPolicy = "completed"
+    completion_grace_minutes: CompletionGrace = 1440
 
     def as_new(self) -> NewProvider:
         left_out = {"idempotency_key"} if self.id else {"idempotency_key", "id"}
@@ -55,6 +59,8 @@ class ProfileIn(Body):
     max_parallel_sessions: ParallelSessions = 1
     unhealthy_calendar_policy: CalendarPolicy = "shown"
     time_off_needs_approval: Flag = True
+    completion_policy: CompletionPolicy = "completed"
+    completion_grace_minutes: CompletionGrace = 1440
     is_active: Flag = True
 
     def changes(self) -> dict[str, Any]:
@@ -72,6 +78,8 @@ class ProfileChangesIn(Body):
     max_parallel_sessions: ParallelSessions = UNCHANGED
     unhealthy_calendar_policy: CalendarPolicy = UNCHANGED
     time_off_needs_approval: Flag = UNCHANGED
+    completion_policy: CompletionPolicy = UNCHANGED
+    completion_grace_minutes: CompletionGrace = UNCHANGED
     is_active: Flag = UNCHANGED
 
     def changes(self) -> dict[str, Any]:
@@ -96,6 +104,10 @@ class ProfileOut(ProviderOut):
     max_parallel_sessions: int
     unhealthy_calendar_policy: CalendarPolicy
     time_off_needs_approval: bool
+    completion_policy: CompletionPolicy
+    """What becomes of an appointment of which nobody has said whether it took place."""
+    completion_grace_minutes: int
+    """How long after its end."""
     created_at: Instant
     updated_at: Instant
 

@@ -163,6 +163,8 @@ class CheckIn(Body):
     service_id: Id
     timeslot_id: Annotated[str, Text(100)]
     user_id: Id
+    without_appointment_id: Id | None = None
+    """An appointment of the user's that is to be moved: what it claims stands in nobody's way."""
 
 
 class CheckOut(Answer):

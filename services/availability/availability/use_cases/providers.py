@@ -32,6 +32,8 @@ class NewProvider:
     parallel_sessions: int = 1
     unhealthy_calendar_policy: str = "shown"
     time_off_needs_approval: bool = True
+    completion_policy: str = "completed"
+    completion_grace_minutes: int = 1440
 
 
 async def create_provider(db: AsyncSession, new: NewProvider) -> Provider:
@@ -48,6 +50,8 @@ async def create_provider(db: AsyncSession, new: NewProvider) -> Provider:
             timezone=new.timezone,
             unhealthy_calendar_policy=new.unhealthy_calendar_policy,
             time_off_needs_approval=new.time_off_needs_approval,
+            completion_policy=new.completion_policy,
+            completion_grace_minutes=new.completion_grace_minutes,
             is_active=True,
         )
         .on_conflict_do_nothing(index_elements=[Provider.id])

@@ -23,11 +23,17 @@ CREATE TABLE providers (
     time_off_needs_approval boolean NOT NULL DEFAULT true,
     is_active boolean NOT NULL,
     deleted_at timestamptz,
+    completion_policy text NOT NULL DEFAULT 'completed',
+    completion_grace_minutes integer NOT NULL DEFAULT 1440,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT providers_pkey PRIMARY KEY (id),
     CONSTRAINT providers_unhealthy_calendar_policy_known
         CHECK (unhealthy_calendar_policy IN ('shown', 'marked', 'closed')),
+    CONSTRAINT providers_completion_known
+        CHECK (completion_policy IN ('completed', 'no_show', 'none')),
+    CONSTRAINT providers_completion_grace_in_range
+        CHECK (completion_grace_minutes BETWEEN 0 AND 10080),
     CONSTRAINT providers_deleted_is_inactive CHECK (deleted_at IS NULL OR NOT is_active)
 );
 

@@ -1,5 +1,6 @@
 """An appointment as bookings knows it, and what was agreed when it was made."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -52,11 +53,12 @@ class Terms:
     fee_cents: int
     fee_percent: int
     cutoff_minutes: int
+    hold_seconds: int = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One resource, locked for ``[start, end)`` with the buffers included."""
+    """One resource, locked for ``[start, end)`` with the buffers included; empty, it locks none."""
 
     resource_id: UUID
     kind: str
@@ -71,6 +73,17 @@ class Cancellation:
     by: Actor
     reason: str | None
     fee_cents: int
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What somebody has written beside an appointment; a ``provider`` one is not the patient's."""
+
+    id: UUID
+    visibility: str
+    author: Actor
+    text: str
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +112,8 @@ class Appointment:
     reason: str | None = None
     notes: str | None = None
     participants: tuple[dict[str, Any], ...] = ()
+    decision_reason: str | None = None
+    """The provider's own words on their newest decision: approved, completed, no-show."""
     cancellation: Cancellation | None = None
     rescheduled_from: UUID | None = None
     rescheduled_to: UUID | None = None
@@ -122,6 +137,17 @@ class Appointment:
             claims=claims,
             **changes,
         )
+
+
+def claims_in_full(appointment: Appointment, units: Iterable[tuple[UUID, str]]) -> list[Claim]:
+    """What the appointment locks of these units when nothing else of the same move locks it."""
+    start, end = claimed_range(
+        appointment.start,
+        appointment.end,
+        before_minutes=appointment.terms.buffer_before_minutes,
+        after_minutes=appointment.terms.buffer_after_minutes,
+    )
+    return [Claim(unit_id, kind, start, end) for unit_id, kind in units]
 
 
 def claimed_range(

@@ -15,9 +15,9 @@ class Unit:
     location_id: UUID | None
     room_id: UUID | None
     taken_by: tuple[UUID, ...] = ()
-    """Appointments whose claims overlap the range, expired holds among them."""
+    """Appointments whose claims overlap the range, overdue holds and requests among them."""
     only_expired: bool = False
-    """Every one of them is a hold whose time is over."""
+    """Every one of them is a hold or a request whose time is over."""
 
     @property
     def is_free(self) -> bool:
@@ -82,7 +82,7 @@ def choose_units(needs: Sequence[Need], units: Iterable[Unit]) -> list[Unit] | N
 
 
 def expired_rivals(needs: Sequence[Need], units: Iterable[Unit]) -> set[UUID]:
-    """Holds that are over and still stand in the way of something needed."""
+    """Holds and requests that are over and still stand in the way of something needed."""
     return {
         rival
         for unit in units

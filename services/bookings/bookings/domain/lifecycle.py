@@ -22,6 +22,7 @@ class Action(StrEnum):
     """What can happen to an appointment, in the words of its audit trail."""
 
     HELD_CREATED = "held_created"
+    HOLD_EXTENDED = "hold_extended"
     HOLD_RELEASED = "hold_released"
     HOLD_EXPIRED = "hold_expired"
     REQUEST_SUBMITTED = "request_submitted"
@@ -35,6 +36,7 @@ class Action(StrEnum):
     RESCHEDULED = "rescheduled"
     COMPLETED = "completed"
     NO_SHOW = "no_show"
+    NOTE_ADDED = "note_added"
 
 
 class IllegalTransition(Conflict):
@@ -43,13 +45,16 @@ class IllegalTransition(Conflict):
     code = "invalid_transition"
     title = "The appointment's state does not allow this"
 
-    def __init__(self, status: Status, action: Action) -> None:
-        super().__init__(f"an appointment that is {status} allows no {action}", status=status.value)
+    def __init__(self, status: Status, action: Action, **figures: object) -> None:
+        super().__init__(
+            f"an appointment that is {status} allows no {action}", status=status.value, **figures
+        )
 
 
 TRANSITIONS: dict[tuple[Status, Action], Status] = {
     (Status.HELD, Action.CONFIRMED): Status.CONFIRMED,
     (Status.HELD, Action.REQUEST_SUBMITTED): Status.PENDING,
+    (Status.HELD, Action.HOLD_EXTENDED): Status.HELD,
     (Status.HELD, Action.HOLD_RELEASED): Status.CANCELLED,
     (Status.HELD, Action.HOLD_EXPIRED): Status.CANCELLED,
     (Status.HELD, Action.CANCELLED_BY_PROVIDER): Status.CANCELLED,

@@ -18,7 +18,7 @@ class AgainstPolicy(Conflict):
     code = "against_policy"
     title = "A rule of this booking forbids this"
 
-    def __init__(self, rule: str, detail: str, **figures: str | int) -> None:
+    def __init__(self, rule: str, detail: str, **figures: str | int | datetime) -> None:
         super().__init__(detail, rule=rule, **figures)
 
 
@@ -34,9 +34,14 @@ class Refund:
 
 @dataclass(frozen=True, slots=True)
 class CancellationPolicy:
-    """Until ``refundable_until`` cancelling is free; afterwards it costs ``fee_cents``."""
+    """Until ``refundable_until`` cancelling is free; afterwards it costs ``fee_cents``.
+
+    From ``cancellable_until`` on, at the latest from the start on, a patient can no longer cancel
+    and nothing is refunded.
+    """
 
     refundable_until: datetime
+    cancellable_until: datetime
     fee_cents: int
 
 
@@ -60,6 +65,14 @@ def check_bookable(terms: Terms, start: datetime, *, timezone: str, now: datetim
         )
 
 
+def check_not_over(start: datetime, minutes: int, *, now: datetime) -> None:
+    """Whoever books outside the rules may book what runs already, not what is over."""
+    if start + timedelta(minutes=minutes) <= now:
+        raise AgainstPolicy(
+            "already_over", "this time is over; pick one that still lasts", start=start
+        )
+
+
 def last_bookable_day(terms: Terms, *, timezone: str, now: datetime) -> date:
     return now.astimezone(ZoneInfo(timezone)).date() + timedelta(days=terms.max_future_days)
 
@@ -69,6 +82,7 @@ def cancellation_policy(appointment: Appointment) -> CancellationPolicy:
     terms = appointment.terms
     return CancellationPolicy(
         refundable_until=appointment.start - timedelta(minutes=terms.free_until_minutes),
+        cancellable_until=appointment.start - timedelta(minutes=terms.cutoff_minutes),
         fee_cents=late_fee_cents(terms),
     )
 
@@ -82,8 +96,8 @@ def late_fee_cents(terms: Terms) -> int:
 def cancel(appointment: Appointment, *, by: Actor, now: datetime) -> Refund:
     """The refund; raises AgainstPolicy when the patient comes too late.
 
-    Whoever provides the service may cancel until the appointment is over, and never at the
-    patient's cost.
+    Whoever provides the service may cancel until somebody has said how it went, also after the
+    start, and never at the patient's cost.
     """
     terms = appointment.terms
     price = terms.price_cents
@@ -91,19 +105,36 @@ def cancel(appointment: Appointment, *, by: Actor, now: datetime) -> Refund:
         return Refund(True, 0, price, terms.currency)
     if now >= appointment.start:
         raise AgainstPolicy(
-            "already_started", "this appointment has begun; ask the provider to change it"
+            "already_started",
+            "this appointment has begun and nothing of it is refunded; ask the provider",
+            start=appointment.start,
         )
     if now >= appointment.start - timedelta(minutes=terms.cutoff_minutes):
         raise AgainstPolicy(
             "cancellation_cutoff",
             f"this appointment is cancelled at least {terms.cutoff_minutes} minutes ahead",
             cutoffMinutes=terms.cutoff_minutes,
+            cancellableUntil=appointment.start - timedelta(minutes=terms.cutoff_minutes),
         )
     free = appointment.status is Status.PENDING or now < appointment.start - timedelta(
         minutes=terms.free_until_minutes
     )
     fee = 0 if free else late_fee_cents(terms)
     return Refund(fee < price or price == 0, fee, price - fee, terms.currency)
+
+
+def check_not_started(appointment: Appointment, *, now: datetime) -> None:
+    if now >= appointment.start:
+        raise AgainstPolicy(
+            "already_started", "this appointment's time has come", start=appointment.start
+        )
+
+
+def check_started(appointment: Appointment, *, now: datetime) -> None:
+    if now < appointment.start:
+        raise AgainstPolicy(
+            "not_started", "say how it went after the start", start=appointment.start
+        )
 
 
 def pending_expiry(start: datetime, *, now: datetime, hours: int = 24) -> datetime:

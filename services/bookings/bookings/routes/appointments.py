@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import Response
 
 from bookings import queries
-from bookings.access import actor_for, may_see_patient
+from bookings.access import seen_by
 from bookings.domain.appointment import Actor, ActorType
 from bookings.domain.lifecycle import IllegalTransition
 from bookings.domain.policy import AgainstPolicy
@@ -16,27 +16,24 @@ from bookings.refusals import (
     ContactDetailsMissing,
     HoldExpired,
     PatientBusy,
-    PatientNotFound,
     ReservationNotFound,
+    ReservedForMove,
 )
 from bookings.schemas import (
     AppointmentOut,
-    AppointmentsOut,
     AuditOut,
     AuditTrailOut,
     CancelIn,
     CancelledOut,
     ConfirmIn,
-    ListQuery,
     RefundOut,
 )
 from bookings.use_cases.cancel import cancel_appointment
 from bookings.use_cases.confirm import Details, confirm_appointment
 from shared.app import new_router
 from shared.auth import CurrentUser, Principal, Role, require
-from shared.cursors import CursorInvalid, Position, position_of
 from shared.db import Connection, SqlReading
-from shared.fields import FromQuery, Id
+from shared.fields import Id
 from shared.idempotency import KEY_REFUSALS, OnceOnly
 from shared.problems import problems
 
@@ -49,6 +46,7 @@ router = new_router(prefix="/v1", tags=["appointments"])
     response_model=AppointmentOut,
     responses=problems(
         ReservationNotFound,
+        ReservedForMove,
         HoldExpired,
         PatientBusy,
         IllegalTransition,
@@ -103,7 +101,7 @@ async def cancel(appointment_id: Id, body: CancelIn, once: OnceOnly, user: Curre
 )
 async def get_appointment(appointment_id: Id, db: SqlReading, user: CurrentUser) -> AppointmentOut:
     """The appointment with its audit trail, for its patient, its provider, or an admin."""
-    found, by = await _seen_by(user, appointment_id, db)
+    found, by = await seen_by(user, appointment_id, db)
     trail = await _trail(db, appointment_id)
     return AppointmentOut.of(found.appointment, by=by, now=found.now, audit=trail)
 
@@ -115,50 +113,12 @@ async def get_appointment(appointment_id: Id, db: SqlReading, user: CurrentUser)
 )
 async def get_audit_trail(appointment_id: Id, db: SqlReading, user: CurrentUser) -> AuditTrailOut:
     """Everything that has happened to the appointment, oldest first."""
-    await _seen_by(user, appointment_id, db)
+    await seen_by(user, appointment_id, db)
     return AuditTrailOut(items=await _trail(db, appointment_id))
-
-
-@router.get(
-    "/users/{user_id}/appointments",
-    response_model=AppointmentsOut,
-    responses=problems(PatientNotFound, CursorInvalid),
-)
-async def list_appointments(
-    user_id: Id, wanted: FromQuery[ListQuery], db: SqlReading, user: CurrentUser
-) -> AppointmentsOut:
-    """`upcoming` by start, or `history` with the newest first; holds are in neither."""
-    if not may_see_patient(user, user_id):
-        raise PatientNotFound("no such patient")
-    page = await queries.appointments_of_patient(
-        db,
-        user_id,
-        upcoming=wanted.filter == "upcoming",
-        after=position_of(wanted.cursor),
-        limit=wanted.limit + 1,
-    )
-    shown = page.appointments[: wanted.limit]
-    last = shown[-1] if len(page.appointments) > wanted.limit else None
-    by = Actor(ActorType(user.role.value), user.id)
-    return AppointmentsOut(
-        items=[AppointmentOut.of(each, by=by, now=page.now) for each in shown],
-        next_cursor=Position(last.start, last.id).cursor() if last else None,
-    )
 
 
 def _location(made: AppointmentOut) -> dict[str, str]:
     return {"Location": f"/v1/appointments/{made.id}"}
-
-
-async def _seen_by(
-    user: Principal, appointment_id: UUID, db: Connection
-) -> tuple[queries.Found, Actor]:
-    """The appointment and the part the user has in it; for all others it does not exist."""
-    found = await queries.appointment(db, appointment_id)
-    by = actor_for(user, found.appointment) if found else None
-    if found is None or by is None:
-        raise AppointmentNotFound("no such appointment")
-    return found, by
 
 
 async def _trail(db: Connection, appointment_id: UUID) -> list[AuditOut]:

@@ -1,12 +1,26 @@
-"""The one call that another service makes to bookings: reservations asks it to hold a timeslot."""
+"""The two calls that another service makes: reservations asks to hold a timeslot, and longer."""
 
+from datetime import datetime
+
+from bookings.domain.appointment import Actor, ActorType, Appointment
+from bookings.domain.lifecycle import IllegalTransition
 from bookings.domain.policy import AgainstPolicy
-from bookings.refusals import ServiceNotFound, SlotTaken
-from bookings.schemas import HoldIn, HoldOut
+from bookings.refusals import (
+    AppointmentNotFound,
+    ExtensionLimit,
+    HoldExpired,
+    RequestExpired,
+    ReservationNotFound,
+    ServiceNotFound,
+    SlotTaken,
+)
+from bookings.schemas import ExtendIn, HoldIn, HoldOut, PickedBy
+from bookings.use_cases.extend_hold import extend_hold
 from bookings.use_cases.hold import Wish, hold_timeslot
 from shared.app import new_router
 from shared.auth import CallingService
-from shared.db import SqlAutocommit
+from shared.db import SqlAutocommit, SqlTransaction
+from shared.fields import Id
 from shared.problems import problems
 
 router = new_router(prefix="/internal", tags=["internal"])
@@ -16,7 +30,14 @@ router = new_router(prefix="/internal", tags=["internal"])
     "/holds",
     status_code=201,
     response_model=HoldOut,
-    responses=problems(SlotTaken, AgainstPolicy, ServiceNotFound),
+    responses=problems(
+        SlotTaken,
+        AgainstPolicy,
+        ServiceNotFound,
+        AppointmentNotFound,
+        IllegalTransition,
+        RequestExpired,
+    ),
 )
 async def hold(body: HoldIn, db: SqlAutocommit, _: CallingService) -> HoldOut:
     """Holding again what one already holds gives the same hold, so the call may be repeated."""
@@ -32,10 +53,31 @@ async def hold(body: HoldIn, db: SqlAutocommit, _: CallingService) -> HoldOut:
             location_id=body.location_id,
             room_id=body.room_id,
             token_hash=bytes.fromhex(body.token_hash),
+            reschedule_of=body.reschedule_of,
+            by=_by(body),
         ),
     )
-    return HoldOut(
-        appointment_id=held.id,
-        expires_at=held.hold_expires_at or now,
-        server_time=now,
+    return _shown(held, now)
+
+
+@router.post(
+    "/holds/{appointment_id}/extend",
+    response_model=HoldOut,
+    responses=problems(ReservationNotFound, HoldExpired, ExtensionLimit, IllegalTransition),
+)
+async def extend(
+    appointment_id: Id, body: ExtendIn, db: SqlTransaction, _: CallingService
+) -> HoldOut:
+    """More time to confirm; not to be repeated blindly, each call counts from now."""
+    found = await extend_hold(
+        db, appointment_id, token_hash=bytes.fromhex(body.token_hash), by=_by(body)
     )
+    return _shown(found.appointment, found.now)
+
+
+def _by(body: PickedBy) -> Actor | None:
+    return Actor(ActorType(body.by_type), body.by_id) if body.by_id is not None else None
+
+
+def _shown(held: Appointment, now: datetime) -> HoldOut:
+    return HoldOut(appointment_id=held.id, expires_at=held.hold_expires_at or now, server_time=now)

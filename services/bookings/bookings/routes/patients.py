@@ -2,8 +2,8 @@
 
 from bookings.access import may_see_patient
 from bookings.models import Patient
+from bookings.patient_schemas import PatientIn, PatientOut
 from bookings.refusals import PatientNotFound
-from bookings.schemas import PatientIn, PatientOut
 from bookings.use_cases.patients import change_patient
 from shared.app import new_router
 from shared.auth import CurrentUser
@@ -31,4 +31,6 @@ async def update_patient(
     """Change the given fields; whoever is known from a token alone gets a profile by this."""
     if not may_see_patient(user, user_id):
         raise PatientNotFound("no such patient")
-    return await change_patient(db, user_id, body.model_dump(exclude_unset=True), now=now)
+    return await change_patient(
+        db, user_id, body.model_dump(exclude_unset=True, by_alias=False), now=now
+    )

@@ -5,15 +5,11 @@ from typing import Any
 from uuid import UUID
 
 from bookings import ledger, queries
-from bookings.domain import policy
-from bookings.domain.appointment import Actor, ActorType, Appointment
+from bookings.domain import decisions, policy
+from bookings.domain.appointment import Actor, ActorType
 from bookings.domain.lifecycle import Action, Status
-from bookings.refusals import (
-    ContactDetailsMissing,
-    HoldExpired,
-    PatientBusy,
-    ReservationNotFound,
-)
+from bookings.refusals import ContactDetailsMissing, ReservationNotFound
+from bookings.use_cases.own_time import claim_own_time
 from shared.db import Connection
 from shared.errors import FieldError
 
@@ -39,10 +35,9 @@ async def confirm_appointment(
     hold, now = found.appointment, found.now
     if hold.status in _ALREADY:
         return found
-    if hold.hold_expires_at is None or now >= hold.hold_expires_at:
-        raise HoldExpired("this reservation is over; pick the time again")
-    timezone = await _reachable(db, user_id)
-    action = Action.REQUEST_SUBMITTED if hold.terms.requires_approval else Action.CONFIRMED
+    by = Actor(ActorType.PATIENT, user_id)
+    action = decisions.confirm(hold, by=by, now=now)
+    timezone = await timezone_of_reachable(db, user_id)
     moved = hold.moved(
         action,
         now=now,
@@ -55,12 +50,12 @@ async def confirm_appointment(
         if action is Action.REQUEST_SUBMITTED
         else None,
     )
-    await _claim_own_time(db, moved)
-    written = await ledger.move(db, moved, action, by=Actor(ActorType.PATIENT, user_id))
+    await claim_own_time(db, moved)
+    written = await ledger.move(db, moved, action, by=by)
     return queries.Found(written, now)
 
 
-async def _reachable(db: Connection, patient_id: UUID) -> str:
+async def timezone_of_reachable(db: Connection, patient_id: UUID) -> str:
     """The patient's timezone; raises ContactDetailsMissing when nobody could tell them anything."""
     row = await db.fetchrow(
         "SELECT name, email, phone, timezone FROM patients WHERE id = $1", patient_id
@@ -78,11 +73,3 @@ async def _reachable(db: Connection, patient_id: UUID) -> str:
         )
     timezone: str = row["timezone"]
     return timezone
-
-
-async def _claim_own_time(db: Connection, appointment: Appointment) -> None:
-    """Nobody is booked in two places at once, whoever the providers are."""
-    if await ledger.claim_patient_time(db, appointment):
-        return
-    other = await queries.rival_of_patient(db, appointment)
-    raise PatientBusy("there is another appointment at that time", appointmentId=other)

@@ -1,6 +1,6 @@
 """Hold a timeslot for somebody: all that the appointment needs, or nothing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -9,15 +9,15 @@ from bookings.domain.appointment import (
     Actor,
     ActorType,
     Appointment,
-    Claim,
     Terms,
-    claimed_range,
+    claims_in_full,
 )
 from bookings.domain.capacity import Unit, choose_units, expired_rivals, needs_of
 from bookings.domain.lifecycle import Status
-from bookings.domain.policy import check_bookable
-from bookings.refusals import ServiceNotFound, SlotTaken
-from bookings.use_cases.end_hold import expire_hold
+from bookings.domain.moves import beside, check_movable, check_same_parties
+from bookings.domain.policy import check_bookable, check_not_over
+from bookings.refusals import AppointmentNotFound, ServiceNotFound, SlotTaken
+from bookings.use_cases.end_hold import end_if_overdue
 from shared.db import Connection
 from shared.ids import new_id
 
@@ -39,13 +39,28 @@ class Wish:
     room_id: UUID | None
     token_hash: bytes
     """SHA-256 of the reservation token under which the hold will be confirmed."""
+    reschedule_of: UUID | None = None
+    """The appointment that is to be moved there, and whose units it may take."""
+    by: Actor | None = None
+    """Who picks the time; the patient, unless somebody of the provider does it for them."""
+    override: str | None = None
+    """Why staff book outside schedule, notice and horizon; the claims bind them all the same."""
+
+    @property
+    def picked_by(self) -> Actor:
+        return self.by or Actor(ActorType.PATIENT, self.patient_id)
+
+    @property
+    def source(self) -> str:
+        return "patient_portal" if self.picked_by.type is ActorType.PATIENT else "provider"
 
 
 async def hold_timeslot(db: Connection, wish: Wish) -> tuple[Appointment, datetime]:
     """The held appointment and the database's clock; raises SlotTaken when no unit is left.
 
     Asking again for a timeslot that one already holds gives the same hold, now under the new
-    token. Holds that are over never stand in the way: they are ended here, worker or no worker.
+    token. Holds and requests that are over never stand in the way: they are ended here, with a
+    worker or without.
     ``db`` must not be in a transaction.
     """
     for _ in range(_ROUNDS):
@@ -56,16 +71,22 @@ async def hold_timeslot(db: Connection, wish: Wish) -> tuple[Appointment, dateti
             start=wish.start,
             patient_id=wish.patient_id,
             timeslot_id=wish.timeslot_id,
+            source=wish.source,
+            beside=wish.reschedule_of,
         )
         if offer is None or offer.service.mode != wish.mode:
             raise ServiceNotFound("this provider does not offer this service")
+        old = await _to_be_moved(db, wish)
         if offer.own_hold is not None:
             own = await ledger.rebind_hold(db, offer.own_hold, token_hash=wish.token_hash)
             if own is not None:
                 return own, offer.now
             continue
         terms = terms_of(offer, wish.location_id)
-        check_bookable(terms, wish.start, timezone=offer.provider.timezone, now=offer.now)
+        if wish.override is None:
+            check_bookable(terms, wish.start, timezone=offer.provider.timezone, now=offer.now)
+        else:
+            check_not_over(wish.start, offer.service.duration_minutes, now=offer.now)
         needs = needs_of(
             mode=wish.mode,
             location_id=wish.location_id,
@@ -75,9 +96,13 @@ async def hold_timeslot(db: Connection, wish: Wish) -> tuple[Appointment, dateti
         )
         units = choose_units(needs, offer.units)
         if units is not None:
-            hold = _hold(wish, offer, terms, units)
-            by = Actor(ActorType.PATIENT, wish.patient_id)
-            opened = await ledger.open_hold(db, hold, token_hash=wish.token_hash, by=by)
+            opened = await ledger.open_hold(
+                db,
+                _hold(wish, offer, terms, units, old),
+                token_hash=wish.token_hash,
+                by=wish.picked_by,
+                metadata={"override": wish.override} if wish.override is not None else {},
+            )
             if opened is not None:
                 return opened, offer.now
             continue
@@ -86,8 +111,31 @@ async def hold_timeslot(db: Connection, wish: Wish) -> tuple[Appointment, dateti
             break
         for rival in sorted(expired):
             async with db.transaction():
-                await expire_hold(db, rival)
+                await end_if_overdue(db, rival)
     raise SlotTaken("this time was just taken")
+
+
+async def _to_be_moved(db: Connection, wish: Wish) -> Appointment | None:
+    """The appointment that this hold is to replace; only whoever has a part in it finds it."""
+    if wish.reschedule_of is None:
+        return None
+    found = await queries.appointment(db, wish.reschedule_of)
+    by = wish.picked_by
+    if found is None or not _has_part(by, found.appointment):
+        raise AppointmentNotFound("no such appointment")
+    check_movable(found.appointment, by=by, now=found.now)
+    check_same_parties(found.appointment, wish.patient_id, wish.provider_id)
+    return found.appointment
+
+
+def _has_part(by: Actor, appointment: Appointment) -> bool:
+    match by.type:
+        case ActorType.PATIENT:
+            return by.id == appointment.patient_id
+        case ActorType.PROVIDER:
+            return by.id == appointment.provider_id
+        case _:
+            return True
 
 
 def terms_of(offer: queries.Offer, location_id: UUID | None) -> Terms:
@@ -112,18 +160,14 @@ def terms_of(offer: queries.Offer, location_id: UUID | None) -> Terms:
         fee_cents=service.cancellation.fee_cents,
         fee_percent=service.cancellation.fee_percent,
         cutoff_minutes=service.cancellation.cutoff_minutes,
+        hold_seconds=service.hold_seconds,
     )
 
 
-def _hold(wish: Wish, offer: queries.Offer, terms: Terms, units: list[Unit]) -> Appointment:
-    end = wish.start + timedelta(minutes=offer.service.duration_minutes)
-    locked_from, locked_to = claimed_range(
-        wish.start,
-        end,
-        before_minutes=terms.buffer_before_minutes,
-        after_minutes=terms.buffer_after_minutes,
-    )
-    return Appointment(
+def _hold(
+    wish: Wish, offer: queries.Offer, terms: Terms, units: list[Unit], old: Appointment | None
+) -> Appointment:
+    hold = Appointment(
         id=new_id(),
         version=1,
         status=Status.HELD,
@@ -132,16 +176,19 @@ def _hold(wish: Wish, offer: queries.Offer, terms: Terms, units: list[Unit]) -> 
         service_id=wish.service_id,
         timeslot_id=wish.timeslot_id,
         start=wish.start,
-        end=end,
+        end=wish.start + timedelta(minutes=offer.service.duration_minutes),
         mode=wish.mode,
         location_id=wish.location_id,
         room_id=next((unit.room_id for unit in units if unit.kind == "room"), wish.room_id),
         terms=terms,
-        source="patient_portal",
+        source=wish.source,
         patient_timezone=offer.patient_timezone or offer.provider.timezone,
         provider_timezone=offer.provider.timezone,
-        claims=tuple(Claim(unit.id, unit.kind, locked_from, locked_to) for unit in units),
         hold_expires_at=offer.now + timedelta(seconds=offer.service.hold_seconds),
+        rescheduled_from=old.id if old else None,
+        reschedule_count=old.reschedule_count + 1 if old else 0,
         created_at=offer.now,
         updated_at=offer.now,
     )
+    wanted = claims_in_full(hold, [(unit.id, unit.kind) for unit in units])
+    return replace(hold, claims=tuple(beside(wanted, old.claims if old else ())))

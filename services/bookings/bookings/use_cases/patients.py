@@ -8,14 +8,19 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bookings.models import Patient
-from shared.events.patient import PatientUpdated
+from shared.events.patient import CommunicationPreferences, PatientUpdated
 from shared.messaging import outbox
+
+_MERGED = "communication_preferences"
 
 
 async def change_patient(
     db: AsyncSession, id_: UUID, changes: dict[str, Any], *, now: datetime
 ) -> Patient:
-    """The profile after the change; whoever is known from a token alone gets one by it."""
+    """The profile after the change; whoever is known from a token alone gets one by it.
+
+    What others need in order to reach the patient is announced; the emergency contact never is.
+    """
     await db.execute(
         insert(Patient)
         .values(id=id_, version=0, language="en", timezone="UTC")
@@ -23,7 +28,8 @@ async def change_patient(
     )
     patient = await db.get_one(Patient, id_, with_for_update=True)
     for field, value in changes.items():
-        setattr(patient, field, value)
+        merged = getattr(patient, field) | value if field == _MERGED else value
+        setattr(patient, field, merged)
     patient.version += 1
     patient.updated_at = now
     await db.flush()
@@ -37,6 +43,7 @@ async def change_patient(
             phone=patient.phone,
             language=patient.language,
             timezone=patient.timezone,
+            communication_preferences=CommunicationPreferences(**patient.communication_preferences),
         ),
     )
     return patient

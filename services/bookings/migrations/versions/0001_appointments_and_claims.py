@@ -16,6 +16,8 @@ CREATE TABLE patients (
     phone text,
     language text NOT NULL,
     timezone text NOT NULL,
+    communication_preferences jsonb NOT NULL DEFAULT '{}',
+    emergency_contact jsonb,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT patients_pkey PRIMARY KEY (id)
@@ -25,6 +27,8 @@ CREATE TABLE providers (
     id uuid NOT NULL,
     version integer NOT NULL,
     is_active boolean NOT NULL,
+    completion_policy text NOT NULL DEFAULT 'completed',
+    completion_grace_minutes integer NOT NULL DEFAULT 1440,
     data jsonb NOT NULL,
     CONSTRAINT providers_pkey PRIMARY KEY (id)
 );
@@ -77,6 +81,7 @@ CREATE TABLE appointments (
     reason text,
     notes text,
     participants jsonb NOT NULL DEFAULT '[]',
+    decision_reason text,
     cancelled_at timestamptz,
     cancellation_cause text,
     cancellation_reason text,
@@ -101,19 +106,36 @@ CREATE TABLE appointments (
     CONSTRAINT appointments_cancelled_has_instant
         CHECK ((status = 'cancelled') = (cancelled_at IS NOT NULL))
 );
-CREATE INDEX appointments_patient_id_starts_at_id_idx
-    ON appointments (patient_id, starts_at, id);
-CREATE INDEX appointments_provider_id_starts_at_id_idx
-    ON appointments (provider_id, starts_at, id);
+-- One for each list, so that a page reads only what it shows, however much there is of the rest.
+CREATE INDEX appointments_held_by_patient_idx
+    ON appointments (patient_id, starts_at) WHERE status = 'held';
+CREATE INDEX appointments_active_of_patient_idx
+    ON appointments (patient_id, starts_at, id) WHERE status IN ('pending', 'confirmed');
+CREATE INDEX appointments_ended_of_patient_idx
+    ON appointments (patient_id, starts_at, id)
+    WHERE status IN ('completed', 'no_show') OR status = 'cancelled'
+        AND coalesce(cancellation_cause, '') NOT IN ('hold_released', 'hold_expired');
+CREATE INDEX appointments_of_provider_idx
+    ON appointments (provider_id, starts_at, id)
+    WHERE status IN ('pending', 'confirmed') OR status IN ('completed', 'no_show')
+        OR status = 'cancelled'
+        AND coalesce(cancellation_cause, '') NOT IN ('hold_released', 'hold_expired');
+CREATE INDEX appointments_moves_of_idx
+    ON appointments (rescheduled_from) WHERE status IN ('held', 'pending');
+-- And one for each timer.
 CREATE INDEX appointments_hold_expires_at_idx
     ON appointments (hold_expires_at) WHERE status = 'held';
+CREATE INDEX appointments_pending_expires_at_idx
+    ON appointments (pending_expires_at) WHERE status = 'pending';
+CREATE INDEX appointments_confirmed_ends_at_idx
+    ON appointments (provider_id, ends_at) WHERE status = 'confirmed';
 
 CREATE TABLE claims (
     appointment_id uuid NOT NULL,
     resource_id uuid NOT NULL,
     kind text NOT NULL,
     period tstzrange NOT NULL,
-    CONSTRAINT claims_pkey PRIMARY KEY (appointment_id, resource_id),
+    CONSTRAINT claims_pkey PRIMARY KEY (appointment_id, resource_id, period),
     CONSTRAINT claims_appointment_id_fkey
         FOREIGN KEY (appointment_id) REFERENCES appointments (id),
     CONSTRAINT claims_no_overlap EXCLUDE USING gist (resource_id WITH =, period WITH &&)
@@ -123,11 +145,27 @@ CREATE TABLE patient_claims (
     appointment_id uuid NOT NULL,
     patient_id uuid NOT NULL,
     period tstzrange NOT NULL,
-    CONSTRAINT patient_claims_pkey PRIMARY KEY (appointment_id),
+    CONSTRAINT patient_claims_pkey PRIMARY KEY (appointment_id, period),
     CONSTRAINT patient_claims_appointment_id_fkey
         FOREIGN KEY (appointment_id) REFERENCES appointments (id),
     CONSTRAINT patient_claims_no_overlap EXCLUDE USING gist (patient_id WITH =, period WITH &&)
 );
+
+CREATE TABLE appointment_notes (
+    id uuid NOT NULL,
+    appointment_id uuid NOT NULL,
+    visibility text NOT NULL,
+    author_type text NOT NULL,
+    author_id uuid,
+    text text NOT NULL,
+    created_at timestamptz NOT NULL,
+    CONSTRAINT appointment_notes_pkey PRIMARY KEY (id),
+    CONSTRAINT appointment_notes_appointment_id_fkey
+        FOREIGN KEY (appointment_id) REFERENCES appointments (id),
+    CONSTRAINT appointment_notes_visibility_known CHECK (visibility IN ('provider', 'shared'))
+);
+CREATE INDEX appointment_notes_appointment_id_created_at_id_idx
+    ON appointment_notes (appointment_id, created_at, id);
 
 CREATE TABLE audit_events (
     id uuid NOT NULL,

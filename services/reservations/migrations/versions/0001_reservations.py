@@ -13,6 +13,8 @@ CREATE TABLE reservations (
     version integer NOT NULL,
     status text NOT NULL,
     user_id uuid NOT NULL,
+    reserved_by uuid NOT NULL,
+    reschedule_of uuid,
     provider_id uuid NOT NULL,
     service_id uuid NOT NULL,
     timeslot_id text NOT NULL,
@@ -28,8 +30,10 @@ CREATE TABLE reservations (
     CONSTRAINT reservations_active_is_complete
         CHECK (status <> 'active' OR (appointment_id IS NOT NULL AND timeslot IS NOT NULL))
 );
-CREATE INDEX reservations_user_id_open_idx
-    ON reservations (user_id) WHERE status IN ('requested', 'active');
+CREATE INDEX reservations_reserved_by_open_idx
+    ON reservations (reserved_by) WHERE status IN ('requested', 'active');
+CREATE INDEX reservations_reserved_by_expired_idx
+    ON reservations (reserved_by, expires_at) WHERE status = 'expired';
 CREATE INDEX reservations_expires_at_open_idx
     ON reservations (expires_at) WHERE status IN ('requested', 'active');
 CREATE INDEX reservations_appointment_id_idx ON reservations (appointment_id);

@@ -1,4 +1,4 @@
-"""Reserve a timeslot, look at a reservation, let it go, and notice that its time is over."""
+"""Reserve a timeslot: within the limits, if it is offered, and if bookings holds it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,24 +10,23 @@ from reservations.models import Status
 from reservations.queries import Reservation
 from reservations.refusals import (
     AgainstPolicy,
+    AppointmentNotFound,
+    CoolingDown,
+    InvalidTransition,
+    RequestExpired,
     ReservationInProgress,
-    ReservationNotFound,
+    ReservedForMove,
     SlotNotFound,
     SlotTaken,
     TooManyHolds,
+    repeated,
 )
 from reservations.tokens import hash_of, token_of
 from shared.auth import Principal, Role
 from shared.db import Connection
-from shared.errors import DomainError, Unavailable
-from shared.events.reservation import (
-    ReservationCreated,
-    ReservationEvent,
-    ReservationExpired,
-    ReservationReleased,
-)
+from shared.errors import DomainError
+from shared.events.reservation import ReservationCreated
 from shared.ids import new_id
-from shared.messaging import outbox
 
 _ASKING_SECONDS = 15
 """Longer than both calls may take; an interrupted request counts towards the limit no longer."""
@@ -36,6 +35,10 @@ _ASKING_SECONDS = 15
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     user_id: UUID
+    """The patient it is for."""
+    by: Principal
+    """Whoever reserves, by the access token."""
+    reschedule_of: UUID | None = None
     provider_id: UUID
     service_id: UUID
     timeslot_id: str
@@ -49,29 +52,39 @@ class Request:
     token: str
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """For each user who reserves; the settings say how much."""
+
+    max_active: int
+    max_expired: int
+    window_seconds: int
+
+
 async def begin(
-    db: Connection, wish: Wish, *, secret: str, max_active: int
+    db: Connection, wish: Wish, *, secret: str, limits: Limits
 ) -> Reservation | Request:
     """The user's own reservation of this timeslot, or the start of a new one.
 
-    Raises TooManyHolds at the limit, which counts what is being asked for at the same moment.
+    Raises TooManyHolds at the limit, which counts what is being asked for at the same moment, and
+    CoolingDown after too many that expired unused.
     """
-    await queries.lock_user(db, wish.user_id)
-    own = await queries.open_reservations(db, wish.user_id)
+    await queries.lock_user(db, wish.by.id)
+    late = await queries.of_late(db, wish.by.id, window_seconds=limits.window_seconds)
+    own = [each for each in late if each.expires_at > each.now]
     for reservation in own:
-        if (reservation.service_id, reservation.timeslot_id) == (
-            wish.service_id,
-            wish.timeslot_id,
-        ):
+        if _is_wanted(reservation, wish):
             if reservation.status is Status.ACTIVE:
                 return reservation
             raise ReservationInProgress("ask again in a second")
-    if len(own) >= max_active:
+    if wish.by.role is Role.PATIENT:
+        _check_used([each for each in late if each.expires_at <= each.now], limits)
+    if len(own) >= limits.max_active:
         wait = (own[0].expires_at - own[0].now).total_seconds()
         raise TooManyHolds(
-            f"at most {max_active} timeslots are held at once; confirm or release one",
+            f"at most {limits.max_active} timeslots are held at once; confirm or release one",
             retry_after=int(wait) + 1,
-            limit=max_active,
+            limit=limits.max_active,
         )
     id_ = new_id()
     token = token_of(id_, secret)
@@ -79,6 +92,8 @@ async def begin(
         db,
         id_,
         user_id=wish.user_id,
+        reserved_by=wish.by.id,
+        reschedule_of=wish.reschedule_of,
         provider_id=wish.provider_id,
         service_id=wish.service_id,
         timeslot_id=wish.timeslot_id,
@@ -86,6 +101,39 @@ async def begin(
         seconds=_ASKING_SECONDS,
     )
     return Request(id_, token)
+
+
+def _is_wanted(own: Reservation, wish: Wish) -> bool:
+    """A plain reservation serves a move as well; one for a move serves nothing else."""
+    if (own.service_id, own.timeslot_id, own.user_id) != (
+        wish.service_id,
+        wish.timeslot_id,
+        wish.user_id,
+    ):
+        return False
+    if own.reschedule_of not in (None, wish.reschedule_of):
+        raise ReservedForMove(
+            "you hold this time for moving an appointment; release that reservation first",
+            appointmentId=str(own.reschedule_of),
+        )
+    return True
+
+
+def _check_used(over: list[Reservation], limits: Limits) -> None:
+    """Patients who hold times and let them expire, again and again, keep them from others."""
+    expired = [each for each in over if each.status is not Status.REQUESTED]
+    if len(expired) < limits.max_expired:
+        return
+    deciding = expired[-limits.max_expired]
+    over_for = (deciding.now - deciding.expires_at).total_seconds()
+    if over_for >= limits.window_seconds:
+        return
+    raise CoolingDown(
+        f"{limits.max_expired} reservations have expired unused; wait, and use or release the next",
+        retry_after=int(limits.window_seconds - over_for) + 1,
+        limit=limits.max_expired,
+        windowSeconds=limits.window_seconds,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +154,7 @@ async def ask(
         service_id=wish.service_id,
         timeslot_id=wish.timeslot_id,
         user_id=wish.user_id,
+        without=wish.reschedule_of,
     )
     if offered is None:
         raise SlotNotFound("this provider has no such timeslot for this service")
@@ -117,6 +166,8 @@ async def ask(
         service_id=wish.service_id,
         timeslot=offered.timeslot,
         token_hash=hash_of(request.token),
+        by=wish.by,
+        reschedule_of=wish.reschedule_of,
     )
     if isinstance(hold, Refusal):
         raise _in_our_words(hold, offered)
@@ -126,11 +177,17 @@ async def ask(
 def _in_our_words(refusal: Refusal, offered: Offered) -> DomainError:
     if refusal.code == SlotTaken.code:
         return SlotTaken(refusal.detail, alternatives=offered.alternatives)
-    if refusal.code == AgainstPolicy.code:
-        return AgainstPolicy(refusal.detail, **refusal.members)
     if refusal.code == "service_not_found":
         return SlotNotFound(refusal.detail)
-    return Unavailable(refusal.detail)
+    return repeated(
+        refusal.code,
+        refusal.detail,
+        refusal.members,
+        AgainstPolicy,
+        AppointmentNotFound,
+        InvalidTransition,
+        RequestExpired,
+    )
 
 
 async def give_up(db: Connection, request: Request) -> None:
@@ -149,53 +206,6 @@ async def complete(db: Connection, wish: Wish, request: Request, granted: Grante
         timeslot_id=wish.timeslot_id,
         token_hash=hash_of(request.token).hex(),
         expires_at=granted.expires_at,
+        reserved_by=None if wish.by.id == wish.user_id else wish.by.id,
     )
     return await queries.activate(db, created, timeslot=granted.timeslot)
-
-
-async def find_reservation(db: Connection, token: str, *, user: Principal) -> Reservation:
-    """The user's own reservation; an admin sees everybody's."""
-    return _visible(await queries.by_token(db, hash_of(token)), user)
-
-
-async def release_reservation(db: Connection, token: str, *, user: Principal) -> None:
-    """Let the timeslot go; of one that has ended already there is nothing to let go."""
-    reservation = _visible(await queries.by_token(db, hash_of(token), for_update=True), user)
-    if reservation.status is not Status.ACTIVE:
-        return
-    ended = await queries.end(db, reservation.id, Status.RELEASED)
-    await outbox.put(db, _told(ReservationReleased, ended))
-
-
-async def expire_due_reservations(db: Connection, *, limit: int = 200) -> int:
-    """Mark what is over; bookings frees the time itself, by its own clock."""
-    due = await queries.due(db, limit)
-    for reservation in due:
-        if reservation.status is Status.REQUESTED:
-            await queries.forget(db, reservation.id)
-        else:
-            ended = await queries.end(db, reservation.id, Status.EXPIRED)
-            await outbox.put(db, _told(ReservationExpired, ended))
-    return len(due)
-
-
-def _visible(reservation: Reservation | None, user: Principal) -> Reservation:
-    if reservation is None or (user.role is not Role.ADMIN and reservation.user_id != user.id):
-        raise ReservationNotFound("no such reservation")
-    return reservation
-
-
-def _told(event: type[ReservationEvent], reservation: Reservation) -> ReservationEvent:
-    if reservation.appointment_id is None:
-        raise ValueError(f"reservation {reservation.id} holds nothing yet")
-    return event(
-        id=reservation.id,
-        version=reservation.version,
-        appointment_id=reservation.appointment_id,
-        user_id=reservation.user_id,
-        provider_id=reservation.provider_id,
-        service_id=reservation.service_id,
-        timeslot_id=reservation.timeslot_id,
-        token_hash=reservation.token_hash.hex(),
-        expires_at=reservation.expires_at,
-    )
