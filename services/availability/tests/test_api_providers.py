@@ -72,6 +72,8 @@ async def test_an_admin_makes_a_provider_under_the_id_of_their_tokens(
         "phone": "+302101234567",
         "unhealthyCalendarPolicy": "shown",
         "timeOffNeedsApproval": True,
+        "completionPolicy": "completed",
+        "completionGraceMinutes": 1440,
         "isActive": True,
     }
     assert len(await staff_in_use(api, str(wanted), as_user("provider", wanted))) == 2
@@ -161,12 +163,10 @@ async def test_patch_changes_what_is_given_and_put_all_of_it(
     made = await create(api, as_user)
     path, own = f"/v1/providers/{made['id']}", as_user("provider", UUID(made["id"]))
 
-    patched = await api.patch(
-        path, json={"phone": None, "unhealthyCalendarPolicy": "closed"}, headers=own
-    )
+    patched = await api.patch(path, json={"phone": None, "completionPolicy": "none"}, headers=own)
     put = await api.put(path, json={"name": "Dr. Lind", "timezone": "Asia/Tokyo"}, headers=own)
 
-    kept = made | {"phone": None, "unhealthyCalendarPolicy": "closed"}
+    kept = made | {"phone": None, "completionPolicy": "none"}
     assert patched.json() | {"updatedAt": ""} == kept | {"updatedAt": ""}
     assert put.json() == put.json() | {
         "name": "Dr. Lind",
@@ -175,6 +175,7 @@ async def test_patch_changes_what_is_given_and_put_all_of_it(
         "timezone": "Asia/Tokyo",
         "maxParallelSessions": 1,
         "unhealthyCalendarPolicy": "shown",
+        "completionPolicy": "completed",
         "isActive": True,
     }
     assert (await told(database, made["id"])).count("provider.updated") == 3
@@ -214,6 +215,8 @@ async def test_everything_wrong_with_a_profile_is_said_at_once_and_nothing_is_st
         "maxParallelSessions": 0,
         "unhealthyCalendarPolicy": "ignored",
         "timeOffNeedsApproval": "no",
+        "completionPolicy": "ended",
+        "completionGraceMinutes": 10081,
         "version": 7,
     }
     expected = [
@@ -225,6 +228,8 @@ async def test_everything_wrong_with_a_profile_is_said_at_once_and_nothing_is_st
         ("maxParallelSessions", "TOO_SMALL"),
         ("unhealthyCalendarPolicy", "NOT_ALLOWED"),
         ("timeOffNeedsApproval", "NOT_A_BOOLEAN"),
+        ("completionPolicy", "NOT_ALLOWED"),
+        ("completionGraceMinutes", "TOO_LARGE"),
         ("version", "UNKNOWN_FIELD"),
     ]
     path = f"/v1/providers/{made['id']}"
