@@ -19,7 +19,7 @@ from bookings.refusals import (
     ReservationNotFound,
     ReservedForMove,
 )
-from bookings.schemas import (
+from bookings.schemas.appointments import (
     AppointmentOut,
     AuditOut,
     AuditTrailOut,

@@ -9,7 +9,7 @@ from fastapi import Response
 from bookings.domain.lifecycle import IllegalTransition
 from bookings.domain.policy import AgainstPolicy
 from bookings.refusals import AppointmentNotFound, RequestExpired
-from bookings.schemas import AppointmentOut, DecisionIn
+from bookings.schemas.appointments import AppointmentOut, DecisionIn
 from bookings.use_cases.decide import Decided, approve_request, reject_request
 from bookings.use_cases.finish import complete_appointment, mark_no_show
 from shared.app import new_router

@@ -14,7 +14,7 @@ from bookings.refusals import (
     ServiceNotFound,
     SlotTaken,
 )
-from bookings.schemas import ExtendIn, HoldIn, HoldOut, PickedBy
+from bookings.schemas.holds import ExtendIn, HoldIn, HoldOut, PickedBy
 from bookings.use_cases.extend_hold import extend_hold
 from bookings.use_cases.hold import Wish, hold_timeslot
 from shared.app import new_router

@@ -3,9 +3,9 @@
 from bookings import lists
 from bookings.access import may_see_patient, may_see_provider
 from bookings.domain.appointment import Actor, ActorType
-from bookings.list_schemas import AppointmentsOut, ListQuery, ScheduleQuery
 from bookings.refusals import PatientNotFound, ProviderNotFound
-from bookings.schemas import AppointmentOut
+from bookings.schemas.appointments import AppointmentOut
+from bookings.schemas.lists import AppointmentsOut, ListQuery, ScheduleQuery
 from shared.app import new_router
 from shared.auth import CurrentUser, Principal
 from shared.cursors import CursorInvalid, position_of

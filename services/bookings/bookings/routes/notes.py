@@ -3,8 +3,8 @@
 from fastapi import Response
 
 from bookings.access import seen_by
-from bookings.note_schemas import NoteIn, NoteOut, NotesOut, NotesQuery
 from bookings.refusals import AppointmentNotFound
+from bookings.schemas.notes import NoteIn, NoteOut, NotesOut, NotesQuery
 from bookings.use_cases.notes import add_note, notes_for
 from shared.app import new_router
 from shared.auth import CurrentUser

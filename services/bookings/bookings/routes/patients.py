@@ -2,8 +2,8 @@
 
 from bookings.access import may_see_patient
 from bookings.models import Patient
-from bookings.patient_schemas import PatientIn, PatientOut
 from bookings.refusals import PatientNotFound
+from bookings.schemas.patients import PatientIn, PatientOut
 from bookings.use_cases.patients import change_patient
 from shared.app import new_router
 from shared.auth import CurrentUser

@@ -22,7 +22,7 @@ from bookings.refusals import (
     ServiceNotFound,
     SlotTaken,
 )
-from bookings.schemas import AppointmentOut, ProviderBookingIn
+from bookings.schemas.appointments import AppointmentOut, ProviderBookingIn
 from bookings.use_cases.end_hold import release_by
 from bookings.use_cases.provider_booking import (
     OutsideRules,

@@ -14,7 +14,7 @@ from bookings.refusals import (
     ReservationNotFound,
     SlotTaken,
 )
-from bookings.schemas import AppointmentOut, RescheduleIn
+from bookings.schemas.appointments import AppointmentOut, RescheduleIn
 from bookings.use_cases.reschedule import reschedule_appointment
 from shared.app import new_router
 from shared.auth import CurrentUser

@@ -1,4 +1,4 @@
-"""Bodies and answers of the bookings API."""
+"""An appointment as its people see it, and what they send about it."""
 
 from datetime import datetime
 from typing import Annotated, Literal, Self
@@ -24,41 +24,6 @@ from shared.fields import (
 from shared.idempotency import KeyedBody
 
 TokenText = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{32}$", min_length=32, max_length=32)]
-
-
-TokenHash = Annotated[str, Field(pattern="^[0-9a-f]{64}$", max_length=64)]
-
-
-class PickedBy(Body):
-    """Whoever acts, by the access token; without, the patient whom the time is for."""
-
-    by_type: Literal["patient", "provider", "admin"] = "patient"
-    by_id: Id | None = None
-
-
-class HoldIn(PickedBy):
-    """What reservations asks bookings to hold; availability has vouched for the timeslot."""
-
-    user_id: Id
-    provider_id: Id
-    service_id: Id
-    timeslot_id: Annotated[str, Text(100)]
-    start: Instant
-    mode: Literal["in_person", "video", "phone"]
-    location_id: Id | None
-    room_id: Id | None
-    token_hash: TokenHash
-    reschedule_of: Id | None = None
-
-
-class ExtendIn(PickedBy):
-    token_hash: TokenHash
-
-
-class HoldOut(Answer):
-    appointment_id: UUID
-    expires_at: Instant
-    server_time: Instant
 
 
 class Participant(Body):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bookings.schemas import AppointmentOut
+from bookings.schemas.appointments import AppointmentOut
 from shared.fields import Answer, Cursor, Id, Instant, Limit, Query
 
 
