@@ -2,7 +2,13 @@
 
 import asyncio
 
-from bench import availability_http, availability_pure, availability_scale
+from bench import (
+    availability_http,
+    availability_pure,
+    availability_scale,
+    bookings,
+    bookings_scale,
+)
 from bench.stage import stage
 
 
@@ -11,6 +17,11 @@ async def main() -> None:
         await availability_pure.run(on)
         await availability_http.run(on)
         await availability_scale.run(on)
+    async with stage("bookings") as on:
+        await bookings.run(on)
+        await bookings_scale.lists(on)
+    async with stage("bookings") as young, stage("bookings") as old:
+        await bookings_scale.past(young, old)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ import asyncio
 import itertools
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 CONNECTIONS = 32
@@ -21,9 +22,11 @@ class Outcome(NamedTuple):
 class _Connection(asyncio.Protocol):
     """One request after the other, each as soon as the answer before it has been read."""
 
-    def __init__(self, next_request: Callable[[], bytes | None], status: bytes) -> None:
+    def __init__(
+        self, next_request: Callable[[], bytes | None], statuses: Collection[bytes]
+    ) -> None:
         self._next_request = next_request
-        self._status = status
+        self._statuses = statuses
         self._head = b""
         self._missing = 0
         self._sent_at = 0.0
@@ -42,7 +45,7 @@ class _Connection(asyncio.Protocol):
             if end < 0:
                 return
             head, data, self._head = self._head[:end], self._head[end + 4 :], b""
-            if head[9:12] != self._status:
+            if head[9:12] not in self._statuses:
                 self._fail(RuntimeError(head.decode() + "\n" + data.decode()))
                 return
             length = _LENGTH.search(head)
@@ -88,13 +91,25 @@ async def load(
             return None
         return request if isinstance(request, bytes) else request()
 
+    return await _drive(port, [next_request] * connections, [status])
+
+
+async def load_sequences(
+    port: int, sequences: Sequence[Iterator[bytes]], *, statuses: Collection[int]
+) -> Outcome:
+    """Each connection sends the requests of one sequence in their order, until it ends."""
+    return await _drive(port, [partial(next, each, None) for each in sequences], statuses)
+
+
+async def _drive(
+    port: int, sources: Sequence[Callable[[], bytes | None]], statuses: Collection[int]
+) -> Outcome:
     loop = asyncio.get_running_loop()
+    wanted = [str(status).encode() for status in statuses]
     started = time.perf_counter()
     made = [
-        await loop.create_connection(
-            lambda: _Connection(next_request, str(status).encode()), "127.0.0.1", port
-        )
-        for _ in range(connections)
+        await loop.create_connection(partial(_Connection, source, wanted), "127.0.0.1", port)
+        for source in sources
     ]
     await asyncio.gather(*(connection.done for _, connection in made))
     took = time.perf_counter() - started

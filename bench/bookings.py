@@ -1,0 +1,71 @@
+"""Hold and confirm through the API, beside PostgreSQL alone and beside the same with an ORM."""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import partial
+from statistics import median
+from types import MappingProxyType
+from typing import NamedTuple
+
+from bench import pgbench
+from bench.clinic import Clinic, a_clinic
+from bench.load import CONNECTIONS, load_sequences
+from bench.stage import Stage
+
+ROUNDS = 3
+SECONDS = 1
+MADE, TAKEN = 201, 409
+
+
+class Line(NamedTuple):
+    """One kind of work and its rate, and how many times the rate of other lines it shall reach."""
+
+    name: str
+    measure: Callable[[], Awaitable[float]]
+    wanted: Mapping[int, float] = MappingProxyType({})
+
+
+async def run(on: Stage) -> None:
+    await on.as_admin(pgbench.TABLES)
+    clinic = await a_clinic(on)
+    async with (
+        on.serving("bookings.app:make_app") as port,
+        on.serving("bench.bookings_with_orm:make_app") as with_orm,
+    ):
+        for each in (port, with_orm):
+            await pairs_per_second(each, clinic, 1)
+        print(f"\nhold and confirm, {CONNECTIONS} clients")
+        await compare(
+            [
+                Line("pgbench, pairs", partial(pgbench.pairs_per_second, on, SECONDS)),
+                Line("with an ORM, pairs", partial(pairs_per_second, with_orm, clinic)),
+                Line("bookings, pairs", partial(pairs_per_second, port, clinic), {0: 0.25, 1: 3}),
+                Line("holds of free times", partial(_free_holds, port, clinic)),
+                Line("holds, all of one time", partial(_hot_holds, port, clinic), {3: 0.5}),
+            ]
+        )
+
+
+async def compare(lines: Sequence[Line]) -> None:
+    """In turns; medians of the rounds, and of each round's ratio."""
+    rounds = [[await line.measure() for line in lines] for _ in range(ROUNDS)]
+    for number, line in enumerate(lines):
+        print(f"{line.name:<44}{median(each[number] for each in rounds):>8.0f}/s")
+        for other, at_least in line.wanted.items():
+            share = median(each[number] / each[other] for each in rounds)
+            print(f"    {share:.2f} x {lines[other].name} (wanted >= {at_least:g} x)")
+
+
+async def pairs_per_second(port: int, clinic: Clinic, seconds: float = SECONDS) -> float:
+    return await _rate(port, [clinic.pairs(seconds) for _ in range(CONNECTIONS)], MADE) / 2
+
+
+async def _free_holds(port: int, clinic: Clinic) -> float:
+    return await _rate(port, [clinic.holds(SECONDS) for _ in range(CONNECTIONS)], MADE)
+
+
+async def _hot_holds(port: int, clinic: Clinic) -> float:
+    return await _rate(port, clinic.hot_holds(SECONDS, CONNECTIONS), MADE, TAKEN)
+
+
+async def _rate(port: int, sequences: Sequence[Iterator[bytes]], *statuses: int) -> float:
+    return (await load_sequences(port, sequences, statuses=statuses)).per_second
