@@ -34,14 +34,14 @@ async def put_in_place(
         cancellation=Cancellation(at=now, cause="rescheduled", by=by, reason=reason, fee_cents=0),
     )
     await ledger.move(db, ended, Action.RESCHEDULED, by=by, metadata={"rescheduledTo": str(new.id)})
+    # Before anything is claimed: an earlier request to move it must not be in the way of this one.
+    await end_moves_of(db, ended, now=now)
     claims = await ledger.take_over(db, new)
     if claims is None:
         raise SlotTaken("this time was just taken")
     whole = replace(new, claims=claims)
     await claim_own_time(db, whole)
-    written = await ledger.move(db, whole, action, by=by, metadata={"rescheduledFrom": str(old.id)})
-    await end_moves_of(db, ended, now=now)
-    return written
+    return await ledger.move(db, whole, action, by=by, metadata={"rescheduledFrom": str(old.id)})
 
 
 async def replace_origin(
