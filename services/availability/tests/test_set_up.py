@@ -44,7 +44,6 @@ from availability.use_cases.resources import (
     NewResource,
     add_resource,
     change_resource,
-    set_parallel_sessions,
 )
 from availability.use_cases.rules import NewBreak, add_rules, remove_rules
 from shared.db import Database
@@ -213,11 +212,11 @@ async def test_parallel_sessions_are_so_many_units_of_staff(database: Database) 
     provider_id = practice.provider_id
     (only,) = await in_use(database, Kind.STAFF)
 
-    await do(database, lambda db: set_parallel_sessions(db, provider_id, 3))
+    await do(database, lambda db: change_provider(db, provider_id, {"parallel_sessions": 3}))
     three = await in_use(database, Kind.STAFF)
-    await do(database, lambda db: set_parallel_sessions(db, provider_id, 1))
+    await do(database, lambda db: change_provider(db, provider_id, {"parallel_sessions": 1}))
     one = await in_use(database, Kind.STAFF)
-    await do(database, lambda db: set_parallel_sessions(db, provider_id, 3))
+    await do(database, lambda db: change_provider(db, provider_id, {"parallel_sessions": 3}))
 
     assert (len(three), one) == (3, [only])
     assert await in_use(database, Kind.STAFF) == three
@@ -236,7 +235,7 @@ async def test_there_is_always_somebody(database: Database) -> None:
     practice = await a_practice(database)
     provider_id = practice.provider_id
 
-    await do(database, lambda db: set_parallel_sessions(db, provider_id, 0))
+    await do(database, lambda db: change_provider(db, provider_id, {"parallel_sessions": 0}))
     with pytest.raises(NoStaffLeft):
         await do(
             database,
@@ -312,7 +311,7 @@ async def every_change(database: Database, practice: Practice) -> list[tuple[str
         ),
         ("resource", lambda db: add_resource(db, provider_id, laser)),
         ("resource", lambda db: change_resource(db, provider_id, laser.id, {"label": "b"})),
-        ("resource", lambda db: set_parallel_sessions(db, provider_id, 4)),
+        ("resource", lambda db: change_provider(db, provider_id, {"parallel_sessions": 4})),
         ("rule", lambda db: add_rules(db, provider_id, [rule])),
         ("rule", lambda db: remove_rules(db, provider_id, [rule.id])),
         ("exception", lambda db: add_exception(db, provider_id, exception)),
@@ -351,7 +350,7 @@ async def test_every_change_moves_the_version_and_is_noted_and_no_change_does_no
         lambda db: change_appointment_type(
             db, provider_id, practice.service_id, {"slug": "visit", "location_ids": [location]}
         ),
-        lambda db: set_parallel_sessions(db, provider_id, 4),
+        lambda db: change_provider(db, provider_id, {"parallel_sessions": 4}),
         lambda db: add_rules(db, provider_id, []),
     )
     assert await versions(database, practice) == before

@@ -5,10 +5,11 @@ import os
 import signal
 import sys
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import structlog
 
 from notifications.jobs.sending import take_back_stalled
 from shared.db import Database
@@ -66,9 +67,17 @@ async def test_a_slow_server_keeps_its_jobs(
     async def all_sent() -> bool:
         return len(await jobs(status="sent")) == 2
 
+    async def leases_end() -> datetime:
+        return min(job["locked_until"] for job in await jobs(status="sending"))
+
     async with running(make_sender().run(), make_sender().run(), taking_back(database)):
         await until(lambda: len(mail_host.mails) == 2)
-        await asyncio.sleep(2 * HASTE.lease.total_seconds())
+        first_end = await leases_end()
+
+        async def two_leases_later() -> bool:
+            return await leases_end() > first_end + 2 * HASTE.lease
+
+        await until(two_leases_later)
         mail_host.gate.set()
         await until(all_sent)
 
@@ -124,8 +133,9 @@ async def test_a_database_that_is_away_delays_the_record_and_sends_nothing_twice
     ):
         await until(lambda: len(mail_host.mails) == 2)
         wire.unplug()
-        mail_host.gate.set()
-        await asyncio.sleep(0.3)
+        with structlog.testing.capture_logs() as lines:
+            mail_host.gate.set()
+            await until(lambda: "delivery_record_waits" in [line["event"] for line in lines])
         assert await delivery_statuses() == ["sending", "sending"]
         await wire.plug_in()
         await until(all_sent)

@@ -69,12 +69,6 @@ async def remove_resource(db: AsyncSession, provider_id: UUID, resource_id: UUID
     await remove_units(db, provider_id, [resource])
 
 
-async def set_parallel_sessions(db: AsyncSession, provider_id: UUID, count: int) -> None:
-    """So many appointments can the provider have at once: as many staff units are in use."""
-    provider = await locked_provider(db, provider_id)
-    await keep_staff(db, provider.id, provider.name, count)
-
-
 async def keep_staff(db: AsyncSession, provider_id: UUID, name: str, count: int) -> None:
     """So many units of staff are in use, those that have names of their own among them.
 
