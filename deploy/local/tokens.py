@@ -12,7 +12,6 @@ from local.keys import SigningKey, signing_key
 from shared.settings import DEVELOPMENT_ISSUER
 
 AUDIENCE = "medic"
-ROLES = ("patient", "provider", "admin", "service")
 A_DAY = 24 * 60 * 60
 
 

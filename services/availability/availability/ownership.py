@@ -13,7 +13,6 @@ from availability.models import (
     Provider,
     Resource,
     Room,
-    ScheduleRule,
     TimeOffRequest,
 )
 from availability.refusals import (
@@ -22,7 +21,6 @@ from availability.refusals import (
     ProviderNotFound,
     ResourceNotFound,
     RoomNotFound,
-    RuleNotFound,
     ServiceNotFound,
     TimeOffNotFound,
 )
@@ -35,7 +33,6 @@ Thing = TypeVar(
     Location,
     Resource,
     Room,
-    ScheduleRule,
     TimeOffRequest,
 )
 
@@ -45,7 +42,6 @@ _MISSING: Mapping[type[Any], type[NotFound]] = {
     Location: LocationNotFound,
     Resource: ResourceNotFound,
     Room: RoomNotFound,
-    ScheduleRule: RuleNotFound,
     TimeOffRequest: TimeOffNotFound,
 }
 

@@ -35,11 +35,6 @@ class ResourceNotFound(NotFound):
     title = "The provider has no such resource"
 
 
-class RuleNotFound(NotFound):
-    code = "schedule_rule_not_found"
-    title = "The provider has no such schedule rule"
-
-
 class ExceptionNotFound(NotFound):
     code = "exception_not_found"
     title = "The provider has no such exception"

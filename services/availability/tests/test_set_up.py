@@ -16,7 +16,6 @@ from availability.refusals import (
     ProviderNotFound,
     ResourceNotFound,
     RoomNotFound,
-    RuleNotFound,
     ServiceNotFound,
     SlugTaken,
 )
@@ -45,7 +44,7 @@ from availability.use_cases.resources import (
     add_resource,
     change_resource,
 )
-from availability.use_cases.rules import NewBreak, add_rules, remove_rules
+from availability.use_cases.rules import NewBreak, add_rules
 from shared.db import Database
 from shared.errors import DomainError, Invalid
 from shared.events.registry import EVENT_TYPES
@@ -313,7 +312,6 @@ async def every_change(database: Database, practice: Practice) -> list[tuple[str
         ("resource", lambda db: change_resource(db, provider_id, laser.id, {"label": "b"})),
         ("resource", lambda db: change_provider(db, provider_id, {"parallel_sessions": 4})),
         ("rule", lambda db: add_rules(db, provider_id, [rule])),
-        ("rule", lambda db: remove_rules(db, provider_id, [rule.id])),
         ("exception", lambda db: add_exception(db, provider_id, exception)),
         (
             "exception",
@@ -418,7 +416,6 @@ async def test_what_is_somebody_elses_does_not_exist(database: Database) -> None
         (ServiceNotFound, a_scoped_rule(scope_appointment_type_id=other.service_id)),
         (LocationNotFound, a_scoped_rule(scope_location_id=place)),
         (RoomNotFound, a_scoped_rule(scope_room_id=room)),
-        (RuleNotFound, lambda db: remove_rules(db, mine, [rule.id])),
         (Invalid, a_scoped_exception(scope_appointment_type_id=other.service_id)),
         (Invalid, a_scoped_exception(scope_location_id=place)),
         (Invalid, a_scoped_exception(scope_room_id=room)),

@@ -12,7 +12,7 @@ from availability import changes
 from availability.domain.resources import Mode
 from availability.domain.schedule_form import FormWindow, window_faults
 from availability.models import ScheduleRule, schedule_rule_breaks
-from availability.ownership import check_scope, locked_provider, own
+from availability.ownership import check_scope, locked_provider
 from shared.errors import Invalid
 from shared.ids import new_id
 
@@ -118,12 +118,3 @@ async def store_rules(
     if breaks:
         await db.execute(insert(schedule_rule_breaks), breaks)
     return added
-
-
-async def remove_rules(db: AsyncSession, provider_id: UUID, rule_ids: Sequence[UUID]) -> None:
-    await locked_provider(db, provider_id)
-    for rule_id in rule_ids:
-        await db.delete(await own(db, ScheduleRule, provider_id, rule_id))
-    await db.flush()
-    if rule_ids:
-        await changes.note_set_up(db, provider_id)
