@@ -38,6 +38,7 @@ __all__ = [
     "TimeoutException",
     "TransportError",
     "new_client",
+    "trusted_authorities",
 ]
 
 _TIMEOUT = Timeout(10, connect=3)
@@ -51,13 +52,14 @@ def new_client(**options: Any) -> AsyncClient:
             "timeout": _TIMEOUT,
             "follow_redirects": False,
             "trust_env": False,
-            "verify": _trusted_authorities(),
+            "verify": trusted_authorities(),
             **options,
         }
     )
 
 
 @cache
-def _trusted_authorities() -> ssl.SSLContext:
+def trusted_authorities() -> ssl.SSLContext:
+    """For every TLS connection to systems outside ours."""
     # Reading the certificates takes some 20 ms, during which the process answers nobody.
     return httpx.create_ssl_context(trust_env=False)
