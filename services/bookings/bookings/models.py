@@ -93,7 +93,7 @@ resources = Table(
     Index("resources_provider_id_idx", "provider_id"),
 )
 
-# The authority. Only ledger.py writes these four, and the notes.
+# The authority. Only the ledger writes these four, and the notes.
 
 IS_BOOKED = "status IN ('pending', 'confirmed')"
 HAS_ENDED = (

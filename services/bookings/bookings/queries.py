@@ -123,6 +123,60 @@ async def locked(db: Connection, id_: UUID) -> Found | None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """How a patient can be told about an appointment."""
+
+    name: str | None
+    email: str | None
+    phone: str | None
+    timezone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """What a reservation token stands for, whom it is for, and the database's clock."""
+
+    appointment: Appointment
+    contact: Contact | None
+    now: datetime
+
+
+_PICKED = f"""
+SELECT a.*, now() AS now, {CLAIMS_OF_A}, p.id IS NOT NULL AS is_known, p.name AS contact_name,
+    p.email AS contact_email, p.phone AS contact_phone, p.timezone AS contact_timezone
+FROM appointments a LEFT JOIN patients p ON p.id = a.patient_id
+WHERE a.reservation_token_hash = $1
+"""
+
+
+async def picked(db: Connection, token_hash: bytes) -> Picked | None:
+    """What is to be confirmed, and the patient's contact: one round trip."""
+    return _picked(await db.fetchrow(_PICKED, token_hash))
+
+
+async def locked_picked(db: Connection, token_hash: bytes) -> Picked | None:
+    """Likewise, unchanged by anybody else until this transaction ends."""
+    return _picked(await db.fetchrow(f"{_PICKED} FOR UPDATE OF a", token_hash))
+
+
+def _picked(row: asyncpg.Record | None) -> Picked | None:
+    if row is None:
+        return None
+    contact = Contact(
+        row["contact_name"], row["contact_email"], row["contact_phone"], row["contact_timezone"]
+    )
+    return Picked(appointment_of(row), contact if row["is_known"] else None, row["now"])
+
+
+async def contact_of(db: Connection, patient_id: UUID) -> Contact | None:
+    """None for somebody whom nobody knows."""
+    row = await db.fetchrow(
+        "SELECT name, email, phone, timezone FROM patients WHERE id = $1", patient_id
+    )
+    return Contact(*row) if row else None
+
+
 async def locked_under(db: Connection, token_hash: bytes) -> Found | None:
     """The appointment that a reservation token stands for, locked likewise."""
     return _found(

@@ -71,3 +71,10 @@ class ContactDetailsMissing(Invalid):
 
     code = "contact_details_missing"
     title = "The patient's contact details are incomplete"
+
+
+class ContactDetailsInvalid(Invalid):
+    """What the profile holds is no address or number by today's rules; ``errors`` says which."""
+
+    code = "contact_details_invalid"
+    title = "The patient's contact details are not valid"

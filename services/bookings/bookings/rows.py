@@ -1,6 +1,5 @@
 """How an appointment stands in its table."""
 
-from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -45,7 +44,7 @@ def row_of(appointment: Appointment) -> dict[str, Any]:
         "mode": appointment.mode,
         "location_id": appointment.location_id,
         "room_id": appointment.room_id,
-        "terms": asdict(appointment.terms),
+        "terms": appointment.terms,
         "source": appointment.source,
         "patient_timezone": appointment.patient_timezone,
         "provider_timezone": appointment.provider_timezone,

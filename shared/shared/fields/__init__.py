@@ -4,7 +4,7 @@ A body or query field is always one of these, an enum as ``OneOf``, a ``Literal`
 or a list of bounded length; a route that takes anything else does not start.
 """
 
-from shared.fields.contacts import Email, Phone
+from shared.fields.contacts import Email, Phone, email_fault, phone_fault
 from shared.fields.ids import Id
 from shared.fields.models import Answer, Body, FromQuery, OneOf, Query
 from shared.fields.numbers import (
@@ -51,6 +51,8 @@ __all__ = [
     "Weekday",
     "Whole",
     "ZoneId",
+    "email_fault",
     "instant_text",
+    "phone_fault",
     "wrong",
 ]

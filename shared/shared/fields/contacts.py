@@ -1,17 +1,37 @@
 """How to reach a person."""
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
+from pydantic_core import PydanticCustomError
 
-from shared.fields.parsed import Parsed, wrong
+from shared.fields.parsed import OURS, Parsed, wrong
 
 _LONGEST_EMAIL = 254
 _LONGEST_PHONE = 32
 _PHONE = r"\+[0-9 ().-]{6,31}"
 _PHONE_TEXT = re.compile(_PHONE)
+
+
+def email_fault(address: str) -> tuple[str, str] | None:
+    """Code and message of what is wrong with an address that was kept earlier, by today's rules."""
+    return _fault(_email, address)
+
+
+def phone_fault(number: str) -> tuple[str, str] | None:
+    """Likewise of a phone number."""
+    return _fault(_phone, number)
+
+
+def _fault(parse: Callable[[Any], str], kept: str) -> tuple[str, str] | None:
+    try:
+        parse(kept)
+    except PydanticCustomError as refusal:
+        return refusal.type.removeprefix(OURS), refusal.message()
+    return None
 
 
 def _email(value: Any) -> str:

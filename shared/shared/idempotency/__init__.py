@@ -11,7 +11,7 @@
         )
 """
 
-from shared.idempotency.answers import KEPT_FOR, purge_idempotency_keys
+from shared.idempotency.answers import KEPT_COLUMNS, KEPT_FOR, Kept, purge_idempotency_keys
 from shared.idempotency.keys import (
     IdempotencyKeyInvalid,
     IdempotencyKeyRequired,
@@ -20,7 +20,7 @@ from shared.idempotency.keys import (
     KeyedBody,
     RequestInProgress,
 )
-from shared.idempotency.once import Once, OnceIfKeyed, OnceOnly
+from shared.idempotency.once import Keep, Once, OnceIfKeyed, OnceOnly
 
 KEY_REFUSALS = (
     IdempotencyKeyInvalid,
@@ -32,12 +32,15 @@ KEY_REFUSALS = (
 """What a route with ``OnceOnly`` may answer on account of the key, for its OpenAPI description."""
 
 __all__ = [
+    "KEPT_COLUMNS",
     "KEPT_FOR",
     "KEY_REFUSALS",
     "IdempotencyKeyInvalid",
     "IdempotencyKeyRequired",
     "IdempotencyKeyReused",
     "IdempotencyKeysDiffer",
+    "Keep",
+    "Kept",
     "KeyedBody",
     "Once",
     "OnceIfKeyed",

@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 import orjson
 from prometheus_client import Counter
@@ -15,6 +16,9 @@ from shared.idempotency.keys import IdempotencyKeyReused, RequestInProgress, Req
 
 KEPT_FOR = timedelta(hours=72)
 """How long the same key gets the same answer."""
+
+KEPT_ONCE = "idempotency_keys_pkey"
+KEPT_COLUMNS = "caller, operation, key, fingerprint, status, headers, body"
 
 _BATCH = 1000
 
@@ -34,8 +38,8 @@ _LOOK = """
 
 # _LOOK reads as of an instant before it has the lock: the first request may have committed in
 # between. Then the primary key refuses a second answer, and the effect is undone.
-_KEEP = """
-    INSERT INTO idempotency_keys (caller, operation, key, fingerprint, status, headers, body)
+_KEEP = f"""
+    INSERT INTO idempotency_keys ({KEPT_COLUMNS})
     VALUES ($1, $2, $3, $4, $5, $6::text::jsonb, $7)
     ON CONFLICT DO NOTHING RETURNING true
 """
@@ -51,6 +55,18 @@ Fetch = Callable[..., Awaitable[Any]]
 """Runs one statement and gives its first row, read by position."""
 
 
+class Kept(NamedTuple):
+    """A row of ``idempotency_keys``, as ``KEPT_COLUMNS`` has it; the headers are JSON text."""
+
+    caller: UUID
+    operation: str
+    key: str
+    fingerprint: bytes
+    status: int
+    headers: str
+    body: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
     """An answer as it goes out: the same bytes the first time and every other time."""
@@ -61,6 +77,13 @@ class StoredAnswer:
 
     def first(self) -> Response:
         return Response(self.body or None, self.status, self.headers)
+
+    def kept(self, key: RequestKey) -> Kept:
+        """The row that keeps it, for a statement that writes its effect as well."""
+        headers = orjson.dumps(self.headers).decode()
+        return Kept(
+            key.caller, key.operation, key.key, key.fingerprint, self.status, headers, self.body
+        )
 
     def again(self) -> Response:
         return Response(
@@ -98,17 +121,7 @@ async def look(fetch: Fetch, key: RequestKey) -> StoredAnswer | None:
 
 async def keep(fetch: Fetch, key: RequestKey, answer: StoredAnswer) -> bool:
     """False when another answer was first."""
-    headers = orjson.dumps(answer.headers).decode()
-    stored = await fetch(
-        _KEEP,
-        key.caller,
-        key.operation,
-        key.key,
-        key.fingerprint,
-        answer.status,
-        headers,
-        answer.body,
-    )
+    stored = await fetch(_KEEP, *answer.kept(key))
     return stored is not None
 
 

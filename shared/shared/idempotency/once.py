@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from functools import cache
 from typing import Annotated, Any, TypeVar
 
+import asyncpg
 from fastapi import Depends, Header, Request
 from pydantic import BaseModel, TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,7 +15,7 @@ from shared.auth import CurrentUser, Principal
 from shared.db import Connection, Database, database_of
 from shared.errors import Conflict
 from shared.fields.parsed import Parsed
-from shared.idempotency.answers import Fetch, StoredAnswer, fetching, keep, look
+from shared.idempotency.answers import KEPT_ONCE, Fetch, Kept, StoredAnswer, fetching, keep, look
 from shared.idempotency.keys import (
     KEY_SCHEMA,
     IdempotencyKeyRequired,
@@ -27,6 +28,8 @@ from shared.problems import problem_of
 Db = TypeVar("Db", Connection, AsyncSession)
 Made = TypeVar("Made")
 HeadersOf = Callable[[Made], Mapping[str, str]]
+Keep = Callable[[Made], Kept]
+"""What a request has made, to the row that keeps the answer to it."""
 
 
 class _Overtaken(Exception):
@@ -72,6 +75,46 @@ class Once:
     ) -> Response:
         """The same with an ORM session."""
         return await self._attempt(self._database.orm_transaction, act, headers)
+
+    async def in_one_statement(
+        self,
+        attempt: Callable[[Connection, Keep[Made]], Awaitable[bool]],
+        *,
+        otherwise: Callable[[Connection], Awaitable[Made]],
+        headers: HeadersOf[Made] | None = None,
+    ) -> Response:
+        """Without BEGIN and COMMIT where nothing stands in the way.
+
+        ``attempt`` writes its effect together with the row that ``keep`` gives for the answer, in a
+        single statement that fails on a known key. False means that nothing was written; then, as
+        after a known key, ``otherwise`` is run as ``in_sql`` does and finds out why.
+        """
+        if self._key is not None:
+            answer = await self._attempt_once(attempt, self._key, headers)
+            if answer is not None:
+                return answer.first()
+        return await self.in_sql(otherwise, headers=headers)
+
+    async def _attempt_once(
+        self,
+        attempt: Callable[[Connection, Keep[Made]], Awaitable[bool]],
+        key: RequestKey,
+        headers: HeadersOf[Made] | None,
+    ) -> StoredAnswer | None:
+        answer: StoredAnswer | None = None
+
+        def keep(made: Made) -> Kept:
+            nonlocal answer
+            answer = self._answer(made, headers)
+            return answer.kept(key)
+
+        try:
+            async with self._database.autocommit() as db:
+                return answer if await attempt(db, keep) else None
+        except asyncpg.UniqueViolationError as error:
+            if error.constraint_name != KEPT_ONCE:
+                raise
+            return None
 
     async def earlier(self, db: Connection) -> Response | None:
         """For what needs two transactions, in the first: the answer that was given already."""

@@ -13,6 +13,7 @@ from bookings.domain.lifecycle import IllegalTransition
 from bookings.domain.policy import AgainstPolicy
 from bookings.refusals import (
     AppointmentNotFound,
+    ContactDetailsInvalid,
     ContactDetailsMissing,
     HoldExpired,
     PatientBusy,
@@ -29,12 +30,12 @@ from bookings.schemas.appointments import (
     RefundOut,
 )
 from bookings.use_cases.cancel import cancel_appointment
-from bookings.use_cases.confirm import Details, confirm_appointment
+from bookings.use_cases.confirm import Details, confirm_appointment, confirm_at_once
 from shared.app import new_router
 from shared.auth import CurrentUser, Principal, Role, require
 from shared.db import Connection, SqlReading
 from shared.fields import Id
-from shared.idempotency import KEY_REFUSALS, OnceOnly
+from shared.idempotency import KEY_REFUSALS, Keep, OnceOnly
 from shared.problems import problems
 
 router = new_router(prefix="/v1", tags=["appointments"])
@@ -51,6 +52,7 @@ router = new_router(prefix="/v1", tags=["appointments"])
         PatientBusy,
         IllegalTransition,
         ContactDetailsMissing,
+        ContactDetailsInvalid,
         *KEY_REFUSALS,
     ),
 )
@@ -59,21 +61,26 @@ async def confirm_booking(
 ) -> Response:
     """Turn a reservation into an appointment: `confirmed`, or `pending` where it needs approval."""
 
-    async def confirm(db: Connection) -> AppointmentOut:
-        found = await confirm_appointment(
-            db,
-            hashlib.sha256(body.reservation_token.encode()).digest(),
-            Details(
-                reason=body.reason,
-                notes=body.notes,
-                participants=tuple(person.model_dump() for person in body.participants),
-            ),
-            user_id=user.id,
-        )
+    token_hash = hashlib.sha256(body.reservation_token.encode()).digest()
+    details = Details(
+        reason=body.reason,
+        notes=body.notes,
+        participants=tuple(person.model_dump() for person in body.participants),
+    )
+
+    def shown(found: queries.Found) -> AppointmentOut:
         by = Actor(ActorType.PATIENT, user.id)
         return AppointmentOut.of(found.appointment, by=by, now=found.now)
 
-    return await once.in_sql(confirm, headers=_location)
+    async def at_once(db: Connection, keep: Keep[AppointmentOut]) -> bool:
+        return await confirm_at_once(
+            db, token_hash, details, user_id=user.id, kept=lambda found: keep(shown(found))
+        )
+
+    async def confirm(db: Connection) -> AppointmentOut:
+        return shown(await confirm_appointment(db, token_hash, details, user_id=user.id))
+
+    return await once.in_one_statement(at_once, otherwise=confirm, headers=_location)
 
 
 @router.post(

@@ -12,6 +12,7 @@ from bookings.domain.appointment import Actor, ActorType
 from bookings.domain.lifecycle import IllegalTransition
 from bookings.domain.policy import AgainstPolicy
 from bookings.refusals import (
+    ContactDetailsInvalid,
     ContactDetailsMissing,
     HoldExpired,
     PatientBusy,
@@ -53,6 +54,7 @@ router = new_router(prefix="/v1/providers", tags=["appointments"])
         ServiceNotFound,
         ReservationNotFound,
         ContactDetailsMissing,
+        ContactDetailsInvalid,
         ReservedForMove,
         HoldExpired,
         IllegalTransition,

@@ -1,17 +1,20 @@
 """Turn a live hold into an appointment, or into a request where the type needs approval."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from bookings import ledger, queries
 from bookings.domain import decisions, policy
-from bookings.domain.appointment import Actor, ActorType
+from bookings.domain.appointment import Actor, ActorType, Appointment
 from bookings.domain.lifecycle import Action, Status
-from bookings.refusals import ContactDetailsMissing, ReservationNotFound
+from bookings.refusals import ReservationNotFound
+from bookings.use_cases.contact import check_reachable
 from bookings.use_cases.own_time import claim_own_time
 from shared.db import Connection
-from shared.errors import FieldError
+from shared.errors import DomainError
+from shared.idempotency import Kept
 
 _ALREADY = frozenset({Status.CONFIRMED, Status.PENDING})
 
@@ -29,19 +32,51 @@ async def confirm_appointment(
     db: Connection, token_hash: bytes, details: Details, *, user_id: UUID
 ) -> queries.Found:
     """The appointment, ``confirmed`` or ``pending``; asking twice is the same as asking once."""
-    found = await queries.locked_under(db, token_hash)
-    if found is None or found.appointment.patient_id != user_id:
+    picked = await queries.locked_picked(db, token_hash)
+    if picked is None or picked.appointment.patient_id != user_id:
         raise ReservationNotFound("no such reservation")
-    hold, now = found.appointment, found.now
-    if hold.status in _ALREADY:
-        return found
+    if picked.appointment.status in _ALREADY:
+        return queries.Found(picked.appointment, picked.now)
     by = Actor(ActorType.PATIENT, user_id)
+    moved, action = _decided(picked, details, by)
+    await claim_own_time(db, moved)
+    return queries.Found(await ledger.move(db, moved, action, by=by), picked.now)
+
+
+async def confirm_at_once(
+    db: Connection,
+    token_hash: bytes,
+    details: Details,
+    *,
+    user_id: UUID,
+    kept: Callable[[queries.Found], Kept],
+) -> bool:
+    """The same in one statement that keeps the answer as well; False when nothing has happened.
+
+    It looks without a lock and writes only if nobody has changed the hold since. Whatever stands
+    in its way is for ``confirm_appointment`` to clear or to explain.
+    """
+    picked = await queries.picked(db, token_hash)
+    if picked is None or picked.appointment.patient_id != user_id:
+        return False
+    by = Actor(ActorType.PATIENT, user_id)
+    try:
+        moved, action = _decided(picked, details, by)
+    except DomainError:
+        return False
+    return await ledger.confirm(
+        db, moved, action, by=by, kept=kept(queries.Found(moved, picked.now))
+    )
+
+
+def _decided(picked: queries.Picked, details: Details, by: Actor) -> tuple[Appointment, Action]:
+    hold, now = picked.appointment, picked.now
     action = decisions.confirm(hold, by=by, now=now)
-    timezone = await timezone_of_reachable(db, user_id)
+    contact = check_reachable(hold.patient_id, picked.contact)
     moved = hold.moved(
         action,
         now=now,
-        patient_timezone=timezone,
+        patient_timezone=contact.timezone,
         reason=details.reason,
         notes=details.notes,
         participants=details.participants,
@@ -50,26 +85,4 @@ async def confirm_appointment(
         if action is Action.REQUEST_SUBMITTED
         else None,
     )
-    await claim_own_time(db, moved)
-    written = await ledger.move(db, moved, action, by=by)
-    return queries.Found(written, now)
-
-
-async def timezone_of_reachable(db: Connection, patient_id: UUID) -> str:
-    """The patient's timezone; raises ContactDetailsMissing when nobody could tell them anything."""
-    row = await db.fetchrow(
-        "SELECT name, email, phone, timezone FROM patients WHERE id = $1", patient_id
-    )
-    missing = []
-    if row is None or not row["name"]:
-        missing.append(FieldError("name", "MISSING", "a name is needed"))
-    if row is None or not (row["email"] or row["phone"]):
-        missing.append(FieldError("email", "MISSING", "an e-mail address or a phone is needed"))
-    if row is None or missing:
-        raise ContactDetailsMissing(
-            f"complete the profile first: PATCH /v1/patients/{patient_id}",
-            errors=missing,
-            missing=[field.path for field in missing],
-        )
-    timezone: str = row["timezone"]
-    return timezone
+    return moved, action

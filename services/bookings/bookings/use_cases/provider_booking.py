@@ -15,7 +15,7 @@ from bookings.refusals import (
     ReservationNotFound,
     ServiceNotFound,
 )
-from bookings.use_cases.confirm import timezone_of_reachable
+from bookings.use_cases.contact import check_reachable
 from bookings.use_cases.hold import Wish, hold_timeslot
 from bookings.use_cases.own_time import claim_own_time
 from shared.db import Connection
@@ -50,10 +50,11 @@ class OutsideRules:
 
 
 async def check_patient(db: Connection, patient_id: UUID) -> None:
-    """Raises PatientNotFound for a stranger, ContactDetailsMissing for one nobody could reach."""
-    if not await db.fetchval("SELECT EXISTS (SELECT FROM patients WHERE id = $1)", patient_id):
+    """Raises PatientNotFound for a stranger; for one nobody could reach, what is wrong there."""
+    contact = await queries.contact_of(db, patient_id)
+    if contact is None:
         raise PatientNotFound("no such patient")
-    await timezone_of_reachable(db, patient_id)
+    check_reachable(patient_id, contact)
 
 
 async def book_reserved(
@@ -129,10 +130,11 @@ async def _confirm(
         raise HoldExpired(
             "this reservation is over; pick the time again", holdExpiresAt=hold.hold_expires_at
         )
+    contact = check_reachable(hold.patient_id, await queries.contact_of(db, hold.patient_id))
     booked = hold.moved(
         Action.CONFIRMED,
         now=now,
-        patient_timezone=await timezone_of_reachable(db, hold.patient_id),
+        patient_timezone=contact.timezone,
         reason=visit.reason,
         notes=visit.notes,
         hold_expires_at=None,
