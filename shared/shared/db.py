@@ -236,15 +236,9 @@ async def _sql_reading(request: Request) -> AsyncIterator[Connection]:
         yield connection
 
 
-async def _sql_autocommit(request: Request) -> AsyncIterator[Connection]:
-    async with database_of(request).autocommit() as connection:
-        yield connection
-
-
 # scope="function": the transaction ends before the answer leaves, so a failed commit is an error
 # for the caller. With FastAPI's default scope it would still answer 200.
 Transaction = Annotated[AsyncSession, Depends(_transaction, scope="function")]
 Reading = Annotated[AsyncSession, Depends(_reading, scope="function")]
 SqlTransaction = Annotated[Connection, Depends(_sql_transaction, scope="function")]
 SqlReading = Annotated[Connection, Depends(_sql_reading, scope="function")]
-SqlAutocommit = Annotated[Connection, Depends(_sql_autocommit, scope="function")]

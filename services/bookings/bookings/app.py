@@ -23,7 +23,9 @@ def make_app(settings: ServiceSettings | None = None) -> FastAPI:
         service="bookings",
         title="Bookings",
         description="Holds, confirms and cancels appointments; its word is final.",
+        # Routes are tried in this order, which is that of how often they are called.
         routers=[
+            holds.router,
             appointments.router,
             reschedule.router,
             provider_bookings.router,
@@ -31,6 +33,5 @@ def make_app(settings: ServiceSettings | None = None) -> FastAPI:
             notes.router,
             lists.router,
             patients.router,
-            holds.router,
         ],
     )

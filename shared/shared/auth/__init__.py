@@ -5,6 +5,7 @@ from shared.auth.dependencies import (
     CurrentUser,
     bearer_token,
     caller,
+    calling_service,
     require,
 )
 from shared.auth.principal import InvalidToken, Principal, Role, Unauthenticated
@@ -30,5 +31,6 @@ __all__ = [
     "bearer_token",
     "build_token_verifier",
     "caller",
+    "calling_service",
     "require",
 ]

@@ -26,7 +26,7 @@ class _ServiceToken(SecurityBase):
     model = HTTPBearer(bearerFormat="JWT", description="A token that one of our services made.")
 
     async def __call__(self, connection: HTTPConnection) -> str:
-        return _verifier(connection).service(bearer_token(connection))
+        return calling_service(connection)
 
 
 CurrentUser = Annotated[Principal, Depends(_AccessToken())]
@@ -53,6 +53,11 @@ async def caller(connection: HTTPConnection) -> Principal:
     principal = await _verifier(connection).user(bearer_token(connection))
     note_user(principal.id)
     return principal
+
+
+def calling_service(connection: HTTPConnection) -> str:
+    """Likewise, as ``CallingService`` does."""
+    return _verifier(connection).service(bearer_token(connection))
 
 
 def bearer_token(connection: HTTPConnection) -> str:

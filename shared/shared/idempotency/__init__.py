@@ -20,7 +20,7 @@ from shared.idempotency.keys import (
     KeyedBody,
     RequestInProgress,
 )
-from shared.idempotency.once import Keep, Once, OnceIfKeyed, OnceOnly
+from shared.idempotency.once import Keep, Once, OnceIfKeyed, OnceOnly, once_of
 
 KEY_REFUSALS = (
     IdempotencyKeyInvalid,
@@ -46,5 +46,6 @@ __all__ = [
     "OnceIfKeyed",
     "OnceOnly",
     "RequestInProgress",
+    "once_of",
     "purge_idempotency_keys",
 ]

@@ -80,27 +80,16 @@ class Once:
         self,
         attempt: Callable[[Connection, Keep[Made]], Awaitable[bool]],
         *,
-        otherwise: Callable[[Connection], Awaitable[Made]],
         headers: HeadersOf[Made] | None = None,
-    ) -> Response:
-        """Without BEGIN and COMMIT where nothing stands in the way.
+    ) -> Response | None:
+        """Without BEGIN and COMMIT; None when nothing was written, for ``in_sql`` to find out why.
 
         ``attempt`` writes its effect together with the row that ``keep`` gives for the answer, in a
-        single statement that fails on a known key. False means that nothing was written; then, as
-        after a known key, ``otherwise`` is run as ``in_sql`` does and finds out why.
+        single statement that fails on a known key; False when it has not.
         """
-        if self._key is not None:
-            answer = await self._attempt_once(attempt, self._key, headers)
-            if answer is not None:
-                return answer.first()
-        return await self.in_sql(otherwise, headers=headers)
-
-    async def _attempt_once(
-        self,
-        attempt: Callable[[Connection, Keep[Made]], Awaitable[bool]],
-        key: RequestKey,
-        headers: HeadersOf[Made] | None,
-    ) -> StoredAnswer | None:
+        key = self._key
+        if key is None:
+            return None
         answer: StoredAnswer | None = None
 
         def keep(made: Made) -> Kept:
@@ -110,11 +99,12 @@ class Once:
 
         try:
             async with self._database.autocommit() as db:
-                return answer if await attempt(db, keep) else None
+                done = await attempt(db, keep)
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name != KEPT_ONCE:
                 raise
             return None
+        return answer.first() if done and answer else None
 
     async def earlier(self, db: Connection) -> Response | None:
         """For what needs two transactions, in the first: the answer that was given already."""
@@ -224,13 +214,18 @@ _DocumentedHeader = Annotated[
 ]
 
 
-async def _once(request: Request, user: CurrentUser, _: _DocumentedHeader = None) -> Once:
+async def once_of(request: Request, user: Principal) -> Once:
+    """For shortcuts, which run before dependencies do."""
     key = await key_of(request, user.id)
     return Once(database_of(request), user, key, request.scope["route"])
 
 
+async def _once(request: Request, user: CurrentUser, _: _DocumentedHeader = None) -> Once:
+    return await once_of(request, user)
+
+
 async def _required_once(request: Request, user: CurrentUser, _: _DocumentedHeader = None) -> Once:
-    once = await _once(request, user)
+    once = await once_of(request, user)
     if not once.has_key:
         raise IdempotencyKeyRequired(
             "Send a header Idempotency-Key that is new for each intent of the user, "

@@ -13,6 +13,9 @@ FIRST = b""
 """What stands before the first entry."""
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One row of the trail; ``sequence`` counts from 1 without gaps within the appointment."""
@@ -36,5 +39,4 @@ def hash_of(entry: Entry, previous: bytes) -> bytes:
         "metadata": entry.metadata,
         "sequence": entry.sequence,
     }
-    canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(previous + canonical.encode()).digest()
+    return hashlib.sha256(previous + _CANONICAL.encode(fields).encode()).digest()

@@ -1,6 +1,7 @@
 """Confirm, cancel and look at appointments."""
 
 import hashlib
+from collections.abc import Callable
 from typing import Annotated
 from uuid import UUID
 
@@ -32,13 +33,36 @@ from bookings.schemas.appointments import (
 from bookings.use_cases.cancel import cancel_appointment
 from bookings.use_cases.confirm import Details, confirm_appointment, confirm_at_once
 from shared.app import new_router
-from shared.auth import CurrentUser, Principal, Role, require
+from shared.auth import CurrentUser, Principal, Role, caller, require
+from shared.checked_route import body_of, first_tries
 from shared.db import Connection, SqlReading
 from shared.fields import Id
-from shared.idempotency import KEY_REFUSALS, Keep, OnceOnly
+from shared.idempotency import KEY_REFUSALS, Keep, OnceOnly, once_of
+from shared.json_body import CheckedRequest
 from shared.problems import problems
 
 router = new_router(prefix="/v1", tags=["appointments"])
+
+
+async def _confirmed_at_once(request: CheckedRequest) -> Response | None:
+    """Nearly every confirmation: nothing stands in its way, and two round trips do."""
+    user = await caller(request)
+    body = await body_of(request, ConfirmIn)
+    if body is None or user.role is not Role.PATIENT:
+        return None
+    once = await once_of(request, user)
+    shown = _shown_to(user)
+
+    async def confirm(db: Connection, keep: Keep[AppointmentOut]) -> bool:
+        return await confirm_at_once(
+            db,
+            _token_hash(body),
+            _details(body),
+            user_id=user.id,
+            kept=lambda found: keep(shown(found)),
+        )
+
+    return await once.in_one_statement(confirm, headers=_location)
 
 
 @router.post(
@@ -56,31 +80,36 @@ router = new_router(prefix="/v1", tags=["appointments"])
         *KEY_REFUSALS,
     ),
 )
+@first_tries(_confirmed_at_once)
 async def confirm_booking(
     body: ConfirmIn, once: OnceOnly, user: Annotated[Principal, require(Role.PATIENT)]
 ) -> Response:
     """Turn a reservation into an appointment: `confirmed`, or `pending` where it needs approval."""
+    shown = _shown_to(user)
 
-    token_hash = hashlib.sha256(body.reservation_token.encode()).digest()
-    details = Details(
+    async def confirm(db: Connection) -> AppointmentOut:
+        return shown(
+            await confirm_appointment(db, _token_hash(body), _details(body), user_id=user.id)
+        )
+
+    return await once.in_sql(confirm, headers=_location)
+
+
+def _token_hash(body: ConfirmIn) -> bytes:
+    return hashlib.sha256(body.reservation_token.encode()).digest()
+
+
+def _details(body: ConfirmIn) -> Details:
+    return Details(
         reason=body.reason,
         notes=body.notes,
         participants=tuple(person.model_dump() for person in body.participants),
     )
 
-    def shown(found: queries.Found) -> AppointmentOut:
-        by = Actor(ActorType.PATIENT, user.id)
-        return AppointmentOut.of(found.appointment, by=by, now=found.now)
 
-    async def at_once(db: Connection, keep: Keep[AppointmentOut]) -> bool:
-        return await confirm_at_once(
-            db, token_hash, details, user_id=user.id, kept=lambda found: keep(shown(found))
-        )
-
-    async def confirm(db: Connection) -> AppointmentOut:
-        return shown(await confirm_appointment(db, token_hash, details, user_id=user.id))
-
-    return await once.in_one_statement(at_once, otherwise=confirm, headers=_location)
+def _shown_to(patient: Principal) -> Callable[[queries.Found], AppointmentOut]:
+    by = Actor(ActorType.PATIENT, patient.id)
+    return lambda found: AppointmentOut.of(found.appointment, by=by, now=found.now)
 
 
 @router.post(

@@ -4,7 +4,7 @@ import hashlib
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Response
+from fastapi import Request, Response
 
 from bookings import queries
 from bookings.access import may_see_provider
@@ -68,7 +68,7 @@ async def book_for_patient(
     provider_id: Id,
     body: ProviderBookingIn,
     once: OnceIfKeyed,
-    database: Annotated[Database, Depends(database_of)],
+    request: Request,
     user: Annotated[Principal, require(Role.PROVIDER, Role.ADMIN)],
 ) -> Response:
     """Confirmed at once: a timeslot reserved for the patient, or any free time with `override`."""
@@ -82,7 +82,9 @@ async def book_for_patient(
         notes=body.notes,
     )
     if (token := _reservation_of(body)) is None:
-        return await _book_outside_rules(_outside_rules(body), visit, by, once, database)
+        return await _book_outside_rules(
+            _outside_rules(body), visit, by, once, database_of(request)
+        )
 
     async def book(db: Connection) -> AppointmentOut:
         found = await book_reserved(db, hashlib.sha256(token.encode()).digest(), visit, by=by)
