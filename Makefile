@@ -63,7 +63,7 @@ rebuild: $(VENV)/.made ## make the read models of what runs anew from their hist
 
 .PHONY: bench
 bench: $(VENV)/.made ## the benchmarks, beside a private PostgreSQL (see bench/README.md)
-	@$(LOCAL) with-servers --only-postgres --end-with-parent -- $(PYTHON) -m bench
+	@$(LOCAL) with-servers --only-postgres --durable --end-with-parent -- $(PYTHON) -m bench
 
 .PHONY: audit
 audit: $(VENV)/.made ## whether the audit trail of what runs is untouched (ARGS='--appointment ID')

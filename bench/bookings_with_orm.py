@@ -25,7 +25,8 @@ from bookings.domain.policy import check_bookable
 from bookings.queries import Offer
 from bookings.refusals import ContactDetailsMissing, ReservationNotFound, ServiceNotFound, SlotTaken
 from bookings.rows import appointment_of, row_of
-from bookings.schemas import AppointmentOut, ConfirmIn, HoldIn, HoldOut
+from bookings.schemas.appointments import AppointmentOut, ConfirmIn
+from bookings.schemas.holds import HoldIn, HoldOut
 from bookings.use_cases.hold import terms_of
 from shared.app import create_app, new_router, process_settings
 from shared.auth import CallingService, Principal, Role, require

@@ -1,6 +1,7 @@
 """What PostgreSQL makes of hold and confirm alone, by its own load generator."""
 
 import asyncio
+import math
 import os
 import re
 import sys
@@ -12,34 +13,13 @@ from bench.stage import CHECKOUT, Stage
 
 SCRIPT = Path(__file__).with_name("hold_and_confirm.sql")
 
-# As ours without what a benchmark of PostgreSQL needs not: the same constraints and events.
-TABLES = """
-CREATE SCHEMA yardstick;
-CREATE TABLE yardstick.appointments (
-    id uuid PRIMARY KEY, version integer NOT NULL, status text NOT NULL, patient_id uuid NOT NULL,
-    starts_at timestamptz NOT NULL, ends_at timestamptz NOT NULL, terms jsonb NOT NULL);
-CREATE INDEX ON yardstick.appointments (patient_id, starts_at);
-CREATE TABLE yardstick.claims (
-    appointment_id uuid NOT NULL, unit_id uuid NOT NULL, period tstzrange NOT NULL,
-    PRIMARY KEY (appointment_id, unit_id), EXCLUDE USING gist (unit_id WITH =, period WITH &&));
-CREATE TABLE yardstick.audit_events (
-    id uuid PRIMARY KEY, appointment_id uuid NOT NULL, sequence integer NOT NULL,
-    action text NOT NULL, occurred_at timestamptz NOT NULL DEFAULT now(), hash bytea NOT NULL,
-    UNIQUE (appointment_id, sequence));
-CREATE TABLE yardstick.outbox (
-    position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, id uuid NOT NULL UNIQUE,
-    type text NOT NULL, subject text NOT NULL, sequence bigint NOT NULL,
-    occurred_at timestamptz NOT NULL DEFAULT now(), data jsonb NOT NULL, published_at timestamptz);
-CREATE INDEX ON yardstick.outbox (position) WHERE published_at IS NULL;
-"""
 
-
-async def pairs_per_second(on: Stage, seconds: int) -> float:
-    """Pairs of hold and confirm, from as many clients as the API gets."""
+async def pairs_per_second(on: Stage, seconds: float) -> float:
+    """Pairs of hold and confirm on bookings' own tables, from as many clients as the API gets."""
     server = urlsplit(on.admin_url)
     process = await asyncio.create_subprocess_exec(
         *(_program(), "--no-vacuum", "--protocol=prepared", f"--file={SCRIPT}"),
-        *(f"--client={CONNECTIONS}", f"--time={seconds}", server.path.lstrip("/")),
+        *(f"--client={CONNECTIONS}", f"--time={math.ceil(seconds)}", server.path.lstrip("/")),
         env=os.environ
         | {
             "PGHOST": server.hostname or "",

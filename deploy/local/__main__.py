@@ -31,7 +31,12 @@ def main() -> int:
             from local.with_servers import with_servers
 
             console = Console(sys.stderr)
-            work = with_servers(options.cmd, console, rabbitmq=not options.only_postgres)
+            work = with_servers(
+                options.cmd,
+                console,
+                rabbitmq=not options.only_postgres,
+                durable=options.durable,
+            )
             return _until_told_to_stop(work, console, options)
         case "clean" | "migrate":
             from local.stack import clean, migrate
@@ -61,6 +66,7 @@ def _options() -> argparse.Namespace:
         command.add_argument("--no-story", action="store_true", help="book nothing")
     servers = commands.add_parser("with-servers", help="run a command beside test servers")
     servers.add_argument("--only-postgres", action="store_true", help="leave RabbitMQ out")
+    servers.add_argument("--durable", action="store_true", help="PostgreSQL waits for its disk")
     servers.add_argument("cmd", nargs="+")
     token = commands.add_parser("token", help="print an access token for development")
     token.add_argument("--role", choices=("patient", "provider", "admin", "service"), required=True)

@@ -20,8 +20,12 @@ from local.supervisor import Supervisor, end_with_parent, register_file
 PREFIX = "medic-tests-"
 
 
-async def with_servers(command: Sequence[str], console: Console, *, rabbitmq: bool = True) -> int:
+async def with_servers(
+    command: Sequence[str], console: Console, *, rabbitmq: bool = True, durable: bool = False
+) -> int:
     """The command's exit code; it finds the servers in TEST_POSTGRES_URL and TEST_AMQP_URL.
+
+    A ``durable`` PostgreSQL waits for its disk, as in production; for tests that is wasted time.
 
     Servers that those variables name already are used. With TEST_SERVERS=docker, and where nothing
     native can be had, the command is left to start containers itself.
@@ -34,7 +38,7 @@ async def with_servers(command: Sequence[str], console: Console, *, rabbitmq: bo
     folder = _new_folder()
     try:
         with folder.held(), Ports.held(folder.path / "ports.json") as ports:
-            return await _run_beside(folder, ports, given, command, console)
+            return await _run_beside(folder, ports, given, command, console, durable)
     except CannotRun as error:
         if not await _docker_works():
             raise
@@ -54,9 +58,14 @@ def _folders_of_all_runs() -> list[Path]:
 
 
 async def _run_beside(
-    folder: RunFolder, ports: Ports, given: Given, command: Sequence[str], console: Console
+    folder: RunFolder,
+    ports: Ports,
+    given: Given,
+    command: Sequence[str],
+    console: Console,
+    durable: bool,
 ) -> int:
-    servers = await find_servers(folder, ports, given, console, durable=False)
+    servers = await find_servers(folder, ports, given, console, durable=durable)
     async with Supervisor(folder, servers.programs(), console) as supervisor:
         async with asyncio.TaskGroup() as group:
             group.create_task(servers.start_postgres(supervisor, console))
