@@ -8,6 +8,7 @@ from bench import (
     availability_scale,
     bookings,
     bookings_scale,
+    whole_path,
 )
 from bench.stage import stage
 
@@ -20,6 +21,7 @@ async def main() -> None:
     async with stage("bookings") as on:
         await bookings.run(on)
         await bookings_scale.lists(on)
+    await whole_path.run()
     async with stage("bookings") as young, stage("bookings") as old:
         await bookings_scale.past(young, old)
 

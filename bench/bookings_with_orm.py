@@ -40,37 +40,41 @@ from shared.settings import ServiceSettings
 BY_PATIENT = ActorType.PATIENT
 
 
-class ProviderRow(models.Base):
+Row: Any = models.Base
+"""Its classes get their columns from tables, which a type checker cannot see."""
+
+
+class ProviderRow(Row):
     __table__ = models.providers
 
 
-class TypeRow(models.Base):
+class TypeRow(Row):
     __table__ = models.appointment_types
 
 
-class UnitRow(models.Base):
+class UnitRow(Row):
     __table__ = models.resources
 
 
-class AppointmentRow(models.Base):
+class AppointmentRow(Row):
     __table__ = models.appointments
 
 
-class ClaimRow(models.Base):
+class ClaimRow(Row):
     __table__ = models.claims
 
 
-class OwnTimeRow(models.Base):
+class OwnTimeRow(Row):
     __table__ = models.patient_claims
 
 
-class AuditRow(models.Base):
+class AuditRow(Row):
     __table__ = models.audit_events
     entered = models.audit_events.c.metadata
     """The name ``metadata`` is the base class's."""
 
 
-class OutboxRow(models.Base):
+class OutboxRow(Row):
     __table__ = Table(
         "outbox",
         models.Base.metadata,

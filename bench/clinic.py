@@ -16,6 +16,7 @@ from bench.load import post
 from bench.stage import Stage
 from bookings import consumers
 from shared.auth.services import ServiceTokens
+from shared.db import Connection
 from shared.events.envelope import Event, EventData
 from shared.events.provider import (
     AppointmentTypeUpdated,
@@ -43,7 +44,7 @@ class Clinic:
 
     def pairs(self, seconds: float) -> Iterator[bytes]:
         """A hold, its confirmation, and so on, each of a time that nobody has had."""
-        for _ in _until(seconds):
+        for _ in until(seconds):
             number = next(self._taken)
             token = secrets.token_urlsafe(24)
             yield self._hold(number, number, token)
@@ -57,7 +58,7 @@ class Clinic:
 
     def holds(self, seconds: float) -> Iterator[bytes]:
         """Holds of times that are free."""
-        for _ in _until(seconds):
+        for _ in until(seconds):
             number = next(self._taken)
             yield self._hold(number, number, secrets.token_urlsafe(24))
 
@@ -67,7 +68,7 @@ class Clinic:
         return [self._rival(seconds, each, times) for each in range(rivals)]
 
     def _rival(self, seconds: float, patient: int, times: list[int]) -> Iterator[bytes]:
-        for turn in _until(seconds):
+        for turn in until(seconds):
             if turn == len(times):
                 times.append(next(self._taken))
             yield self._hold(times[turn], patient, secrets.token_urlsafe(24))
@@ -91,7 +92,8 @@ class Clinic:
         )
 
 
-def _until(seconds: float) -> Iterator[int]:
+def until(seconds: float) -> Iterator[int]:
+    """Counts from 0 until so much time has passed."""
     end = time.perf_counter() + seconds
     for turn in itertools.count():
         if time.perf_counter() >= end:
@@ -105,20 +107,26 @@ async def a_clinic(on: Stage) -> Clinic:
     async with on.database.transaction() as db:
         for number in range(PROVIDERS):
             provider, service, unit = _a_provider(number)
-            await consumers.save_provider(db, _told(provider))
-            await consumers.save_appointment_type(db, _told(service))
-            await consumers.save_resource(db, _told(unit))
+            await consumers.save_provider(db, told(provider))
+            await consumers.save_appointment_type(db, told(service))
+            await consumers.save_resource(db, told(unit))
             services.append((provider.id, service.id))
-        patients = [uuid4() for _ in range(PATIENTS)]
-        await db.execute(
-            "INSERT INTO patients (id, version, name, email, language, timezone) SELECT "
-            "id, 1, 'Maria', 'maria@example.org', 'el', 'Europe/Athens' FROM unnest($1::uuid[]) id",
-            patients,
-        )
+        patients = await some_patients(db)
     inner = ServiceTokens(on.settings["SERVICE_SECRET"], "reservations").token_for("bookings")
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).replace(minute=0, second=0, microsecond=0)
     with_tokens = [(id_, on.token(sub=id_)) for id_ in patients]
     return Clinic(services, with_tokens, inner, tomorrow)
+
+
+async def some_patients(db: Connection) -> list[UUID]:
+    """Known to bookings, and complete."""
+    patients = [uuid4() for _ in range(PATIENTS)]
+    await db.execute(
+        "INSERT INTO patients (id, version, name, email, language, timezone) SELECT "
+        "id, 1, 'Maria', 'maria@example.org', 'el', 'Europe/Athens' FROM unnest($1::uuid[]) id",
+        patients,
+    )
+    return patients
 
 
 def _a_provider(number: int) -> tuple[ProviderUpdated, AppointmentTypeUpdated, ResourceUpdated]:
@@ -175,7 +183,8 @@ def _a_provider(number: int) -> tuple[ProviderUpdated, AppointmentTypeUpdated, R
     return provider, service, unit
 
 
-def _told(data: EventData) -> Event[Any]:
+def told(data: EventData) -> Event[Any]:
+    """As a consumer receives it."""
     return Event(
         id=uuid4(),
         type=data.type,

@@ -75,7 +75,7 @@ def timeslots(work: Work, from_on: date, to_on: date) -> list[Timeslot]:
     claims: dict[UUID, list[Taken]] = {}
     for claim in work.claims:
         claims.setdefault(claim.unit_id, []).append(claim)
-    found = []
+    found: list[Timeslot] = []
     for opening in openings:
         start = opening.start + (opening.grid_from - opening.start) % opening.grid
         while start < opening.end:

@@ -52,9 +52,7 @@ class Stage:
     @asynccontextmanager
     async def serving(self, factory: str) -> AsyncIterator[int]:
         """The port of one uvicorn process with this app, started as in production."""
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = a_free_port()
         arguments = ["--factory", factory, "--port", str(port), "--no-access-log"]
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "uvicorn", *arguments, "--log-level", "warning"),
@@ -63,7 +61,7 @@ class Stage:
             stdout=asyncio.subprocess.DEVNULL,
         )
         try:
-            await _answers(port)
+            await answers(port)
             yield port
         finally:
             process.terminate()
@@ -103,7 +101,15 @@ async def stage(service: str) -> AsyncIterator[Stage]:
         await admin.close()
 
 
-async def _answers(port: int) -> None:
+def a_free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+async def answers(port: int) -> None:
+    """Returns as soon as somebody listens there."""
     until = time.monotonic() + STARTS_WITHIN
     while True:
         try:

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -223,7 +223,7 @@ def processor_seconds() -> dict[str, float]:
             continue
         parents[int(folder.name)] = int(fields[1])
         used[int(folder.name)] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    found: Counter[str] = Counter()
+    found: dict[str, float] = defaultdict(float)
     for pid, seconds in used.items():
         owner = pid
         while owner not in names and owner in parents:
