@@ -253,7 +253,7 @@ def _appointment(row: AppointmentRow, claims: list[ClaimRow]) -> Appointment:
     locked = [
         (claim.resource_id, claim.kind, claim.period.lower, claim.period.upper) for claim in claims
     ]
-    return appointment_of(values | {"claims": locked})
+    return appointment_of(values | {"claims": locked, "origin_stands": False})
 
 
 def _range(start: datetime, end: datetime) -> "Range[datetime]":

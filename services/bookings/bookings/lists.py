@@ -6,7 +6,7 @@ from uuid import UUID
 
 from bookings.domain.appointment import Appointment
 from bookings.models import HAS_ENDED, IS_BOOKED
-from bookings.rows import CLAIMS_OF_A, appointment_of
+from bookings.rows import REST_OF_A, appointment_of
 from shared.clock import database_now
 from shared.cursors import Position
 from shared.db import Connection
@@ -20,13 +20,13 @@ _FIRST = f"(coalesce($2, '-infinity'::timestamptz), coalesce($3, '{UUID(int=0)}'
 _LAST = f"(coalesce($2, 'infinity'::timestamptz), coalesce($3, '{UUID(int=2**128 - 1)}'::uuid))"
 
 _UPCOMING = f"""
-SELECT a.*, {CLAIMS_OF_A} FROM appointments a
+SELECT a.*, {REST_OF_A} FROM appointments a
 WHERE patient_id = $1 AND {IS_BOOKED} AND starts_at >= now() AND (starts_at, id) > {_FIRST}
 ORDER BY starts_at, id LIMIT $4
 """
 # A cancelled appointment is history, whenever it would have been.
 _HISTORY = f"""
-SELECT a.*, {CLAIMS_OF_A} FROM (
+SELECT a.*, {REST_OF_A} FROM (
     (
         SELECT * FROM appointments
         WHERE patient_id = $1 AND {IS_BOOKED} AND starts_at < now() AND (starts_at, id) < {_LAST}
@@ -49,7 +49,7 @@ WITH examined AS MATERIALIZED (
 SELECT
     now() AS now,
     (SELECT (starts_at, id) FROM examined ORDER BY starts_at, id OFFSET $10 - 1) AS border,
-    a.*, {CLAIMS_OF_A}
+    a.*, {REST_OF_A}
 FROM (VALUES (1)) AS always LEFT JOIN (
     SELECT * FROM examined
     WHERE ($6::text[] IS NULL OR status = ANY ($6))

@@ -8,7 +8,7 @@ import asyncpg
 
 from bookings.domain.appointment import Appointment
 from bookings.domain.capacity import Unit
-from bookings.rows import CLAIMS_OF_A, appointment_of
+from bookings.rows import REST_OF_A, appointment_of
 from shared.db import Connection
 from shared.events.provider import AppointmentTypeUpdated, ProviderUpdated
 
@@ -107,7 +107,7 @@ def _found(row: asyncpg.Record | None) -> Found | None:
 async def appointment(db: Connection, id_: UUID) -> Found | None:
     return _found(
         await db.fetchrow(
-            f"SELECT a.*, now() AS now, {CLAIMS_OF_A} FROM appointments a WHERE a.id = $1", id_
+            f"SELECT a.*, now() AS now, {REST_OF_A} FROM appointments a WHERE a.id = $1", id_
         )
     )
 
@@ -116,8 +116,7 @@ async def locked(db: Connection, id_: UUID) -> Found | None:
     """The appointment, unchanged by anybody else until this transaction ends."""
     return _found(
         await db.fetchrow(
-            f"SELECT a.*, now() AS now, {CLAIMS_OF_A} FROM appointments a WHERE a.id = $1 "
-            "FOR UPDATE",
+            f"SELECT a.*, now() AS now, {REST_OF_A} FROM appointments a WHERE a.id = $1 FOR UPDATE",
             id_,
         )
     )
@@ -143,7 +142,7 @@ class Picked:
 
 
 _PICKED = f"""
-SELECT a.*, now() AS now, {CLAIMS_OF_A}, p.id IS NOT NULL AS is_known, p.name AS contact_name,
+SELECT a.*, now() AS now, {REST_OF_A}, p.id IS NOT NULL AS is_known, p.name AS contact_name,
     p.email AS contact_email, p.phone AS contact_phone, p.timezone AS contact_timezone
 FROM appointments a LEFT JOIN patients p ON p.id = a.patient_id
 WHERE a.reservation_token_hash = $1
@@ -181,7 +180,7 @@ async def locked_under(db: Connection, token_hash: bytes) -> Found | None:
     """The appointment that a reservation token stands for, locked likewise."""
     return _found(
         await db.fetchrow(
-            f"SELECT a.*, now() AS now, {CLAIMS_OF_A} FROM appointments a "
+            f"SELECT a.*, now() AS now, {REST_OF_A} FROM appointments a "
             "WHERE a.reservation_token_hash = $1 FOR UPDATE",
             token_hash,
         )
@@ -195,7 +194,7 @@ async def locked_origin(db: Connection, id_: UUID) -> Found | None:
     """
     return _found(
         await db.fetchrow(
-            f"SELECT a.*, now() AS now, {CLAIMS_OF_A} FROM appointments a "
+            f"SELECT a.*, now() AS now, {REST_OF_A} FROM appointments a "
             "WHERE a.id = (SELECT rescheduled_from FROM appointments WHERE id = $1) FOR UPDATE",
             id_,
         )
@@ -205,7 +204,7 @@ async def locked_origin(db: Connection, id_: UUID) -> Found | None:
 async def locked_moves_of(db: Connection, id_: UUID) -> list[Found]:
     """The holds and requests made to replace the appointment, locked after it."""
     rows = await db.fetch(
-        f"SELECT a.*, now() AS now, {CLAIMS_OF_A} FROM appointments a "
+        f"SELECT a.*, now() AS now, {REST_OF_A} FROM appointments a "
         "WHERE a.rescheduled_from = $1 AND a.status IN ('held', 'pending') "
         "ORDER BY a.id FOR UPDATE",
         id_,

@@ -15,16 +15,21 @@ from bookings.domain.appointment import (
 )
 from bookings.domain.lifecycle import Status
 
-CLAIMS_OF_A = """
+REST_OF_A = """
 ARRAY(
     SELECT (c.resource_id, c.kind, min(lower(c.period)), max(upper(c.period)))
     FROM claims c WHERE c.appointment_id = a.id AND NOT isempty(c.period)
     GROUP BY c.resource_id, c.kind ORDER BY c.resource_id
-) AS claims
+) AS claims,
+a.rescheduled_from IS NOT NULL AND EXISTS (
+    SELECT FROM appointments origin
+    WHERE origin.id = a.rescheduled_from AND origin.status IN ('pending', 'confirmed')
+) AS origin_stands
 """
-"""Selects the claims beside an appointment ``a``, as ``appointment_of`` expects them.
+"""What ``appointment_of`` expects beside the row of an appointment ``a``.
 
-One for each unit; of a move that waits, around what the old appointment still claims (0011).
+Its claims, one for each unit; of a move that waits, around what the old appointment still claims
+(0011). And whether that one still stands.
 """
 
 
@@ -71,7 +76,7 @@ def row_of(appointment: Appointment) -> dict[str, Any]:
 
 
 def appointment_of(row: asyncpg.Record) -> Appointment:
-    """The appointment behind a row selected as ``a.*`` with ``CLAIMS_OF_A``."""
+    """The appointment behind a row selected as ``a.*`` with ``REST_OF_A``."""
     return Appointment(
         id=row["id"],
         version=row["version"],
@@ -104,6 +109,7 @@ def appointment_of(row: asyncpg.Record) -> Appointment:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         claims=tuple(Claim(*claim) for claim in row["claims"]),
+        origin_stands=row["origin_stands"],
     )
 
 

@@ -113,7 +113,7 @@ class Model:
         """What this actor may do now, for whoever has a part in the appointment."""
         staff, live = who.role != "patient", of.is_live
         asked = of.status == "pending" and live
-        to_move = of.status == "pending" and of.replaces is not None
+        to_move = of.status == "pending" and of.kept() is not None
         movable = of.status in ("pending", "confirmed") and live and not to_move
         within_limits = of.moves < MOST_MOVES and not of.begun
         over = of.status == "confirmed" and of.begun

@@ -9,6 +9,7 @@ import pytest
 
 from bookings.domain.lifecycle import Status
 from bookings.refusals import (
+    ContactDetailsInvalid,
     ContactDetailsMissing,
     HoldExpired,
     PatientBusy,
@@ -137,6 +138,28 @@ async def test_the_refusal_names_the_contact_details_that_are_missing(
         await confirm(database, wish, patient)
 
     assert refused.value.members["missing"] == missing
+
+
+@pytest.mark.parametrize(
+    ("profile", "fault"),
+    [
+        ({"email": "maria at example.org"}, ("email", "NOT_AN_EMAIL")),
+        ({"phone": "210 1234567"}, ("phone", "NOT_A_PHONE")),
+        ({"phone": "+30999"}, ("phone", "NOT_A_PHONE")),
+        ({"phone": "+301111111111"}, ("phone", "NO_SUCH_PHONE")),
+    ],
+)
+async def test_contact_details_that_were_kept_earlier_are_judged_by_todays_rules(
+    database: Database, profile: dict[str, object], fault: tuple[str, str]
+) -> None:
+    patient = await a_known_patient(database, **profile)
+    wish = await held(database, await a_clinic(database), patient)
+
+    with pytest.raises(ContactDetailsInvalid) as refused:
+        await confirm(database, wish, patient)
+
+    assert [(each.path, each.code) for each in refused.value.errors] == [fault]
+    assert (await counts(database))["own"] == 0
 
 
 async def test_somebody_known_from_a_token_alone_can_hold_but_not_confirm(

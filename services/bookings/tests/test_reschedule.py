@@ -6,7 +6,9 @@ from uuid import uuid4
 
 import pytest
 
+from bookings.domain.appointment import Actor, ActorType
 from bookings.domain.lifecycle import IllegalTransition, Status
+from bookings.domain.options import allowed_actions
 from bookings.domain.policy import AgainstPolicy
 from bookings.refusals import (
     AppointmentNotFound,
@@ -449,6 +451,24 @@ async def test_a_request_to_move_is_not_moved_itself(database: Database) -> None
         await booked.hold(at(13), reschedule_of=asked.id)
 
     assert refused.value.members["appointmentId"] == str(booked.id)
+
+
+async def test_a_request_that_took_another_ones_place_can_be_moved_on(database: Database) -> None:
+    clinic = await a_clinic(database, requires_approval=True)
+    booked = await Booked.at_nine(database, clinic)
+    second = (await booked.moved_to(at(9, 15))).appointment
+    shown = allowed_actions(
+        second, by=Actor(ActorType.PATIENT, booked.patient.id), now=second.updated_at
+    )
+    booked.id = second.id
+
+    third = (await booked.moved_to(at(11))).appointment
+
+    assert "reschedule" in shown
+    assert (third.status, third.rescheduled_from) == (Status.PENDING, second.id)
+    assert third.reschedule_count == 2
+    assert (await row(database, second.id))["cancellation_cause"] == "rescheduled"
+    assert await broken_rows(database) == []
 
 
 async def test_with_two_units_a_move_stays_on_its_own_or_takes_the_free_one(

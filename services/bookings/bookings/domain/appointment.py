@@ -116,6 +116,8 @@ class Appointment:
     """The provider's own words on their newest decision: approved, completed, no-show."""
     cancellation: Cancellation | None = None
     rescheduled_from: UUID | None = None
+    origin_stands: bool = False
+    """What it was made to replace (``rescheduled_from``) is still the patient's appointment."""
     rescheduled_to: UUID | None = None
     reschedule_count: int = 0
     audit_sequence: int = 0

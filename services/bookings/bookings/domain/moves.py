@@ -28,7 +28,7 @@ def check_movable(old: Appointment, *, by: Actor, now: datetime) -> None:
             "this request was not answered in time; book again",
             pendingExpiresAt=old.pending_expires_at,
         )
-    if old.status is Status.PENDING and old.rescheduled_from is not None:
+    if old.status is Status.PENDING and old.origin_stands:
         raise AgainstPolicy(
             "request_to_move",
             "this asks to move another appointment; move that one, or withdraw this request",

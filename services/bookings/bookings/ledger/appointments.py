@@ -9,7 +9,7 @@ from bookings.domain.appointment import Actor, Appointment
 from bookings.domain.lifecycle import Action
 from bookings.ledger.claims import claim_row
 from bookings.ledger.trail import RECORD, StaleAppointment, recorded
-from bookings.rows import CLAIMS_OF_A, appointment_of, row_of
+from bookings.rows import REST_OF_A, appointment_of, row_of
 from shared.db import Connection
 from shared.idempotency import KEPT_COLUMNS, Kept
 
@@ -152,7 +152,7 @@ async def rebind_hold(db: Connection, id_: UUID, *, token_hash: bytes) -> Appoin
             WHERE id = $1 AND status = 'held' AND hold_expires_at > now()
             RETURNING *
         )
-        SELECT a.*, {CLAIMS_OF_A} FROM bound a
+        SELECT a.*, {REST_OF_A} FROM bound a
         """,
         id_,
         token_hash,

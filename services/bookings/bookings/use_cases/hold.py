@@ -186,6 +186,7 @@ def _hold(
         provider_timezone=offer.provider.timezone,
         hold_expires_at=offer.now + timedelta(seconds=offer.service.hold_seconds),
         rescheduled_from=old.id if old else None,
+        origin_stands=old is not None,
         reschedule_count=old.reschedule_count + 1 if old else 0,
         created_at=offer.now,
         updated_at=offer.now,

@@ -39,7 +39,7 @@ async def put_in_place(
     claims = await ledger.take_over(db, new)
     if claims is None:
         raise SlotTaken("this time was just taken")
-    whole = replace(new, claims=claims)
+    whole = replace(new, claims=claims, origin_stands=False)
     await claim_own_time(db, whole)
     return await ledger.move(db, whole, action, by=by, metadata={"rescheduledFrom": str(old.id)})
 

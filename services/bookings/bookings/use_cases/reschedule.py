@@ -55,6 +55,7 @@ async def reschedule_appointment(
         hold_expires_at=None,
         pending_expires_at=moves.answer_expiry(old, new, now=now) if asks else None,
         rescheduled_from=old.id,
+        origin_stands=True,
         reschedule_count=old.reschedule_count + 1,
     )
     if moves.replaces_at_once(old, new, by=by):
