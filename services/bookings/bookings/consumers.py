@@ -27,7 +27,8 @@ async def save_provider(db: Connection, event: Event[ProviderUpdated]) -> None:
         ON CONFLICT (id) DO UPDATE
         SET version = excluded.version, is_active = excluded.is_active,
             completion_policy = excluded.completion_policy,
-            completion_grace_minutes = excluded.completion_grace_minutes, data = excluded.data
+            completion_grace_minutes = excluded.completion_grace_minutes, data = excluded.data,
+            deleted_at = NULL
         WHERE providers.version < excluded.version
         """,
         provider.id,
@@ -91,10 +92,13 @@ async def save_resource(db: Connection, event: Event[ResourceUpdated]) -> None:
 
 
 async def retire_provider(db: Connection, event: Event[ProviderDeleted]) -> None:
+    """A timer cancels what was booked there: it may be more than one transaction should hold."""
     await db.execute(
         """
-        INSERT INTO providers (id, version, is_active, data) VALUES ($1, $2, false, '{}')
-        ON CONFLICT (id) DO UPDATE SET version = excluded.version, is_active = false
+        INSERT INTO providers (id, version, is_active, data, deleted_at)
+        VALUES ($1, $2, false, '{}', now())
+        ON CONFLICT (id) DO UPDATE
+        SET version = excluded.version, is_active = false, deleted_at = excluded.deleted_at
         WHERE providers.version < excluded.version
         """,
         event.data.id,

@@ -38,26 +38,31 @@ SELECT a.*, {REST_OF_A} FROM (
     )
 ) a ORDER BY starts_at DESC, id DESC LIMIT $4
 """
+# The index carries all that is filtered by, so looking through it reads no appointments; and it is
+# read no further than the page needs. Only a page that is not full asks how far it was read.
 _OF_PROVIDER = f"""
-WITH examined AS MATERIALIZED (
-    SELECT * FROM appointments
+WITH examined AS NOT MATERIALIZED (
+    SELECT id, starts_at, status, service_id, location_id FROM appointments
     WHERE provider_id = $1 AND ({IS_BOOKED} OR {HAS_ENDED}) AND (starts_at, id) > {_FIRST}
       AND starts_at >= coalesce($4, '-infinity'::timestamptz)
       AND starts_at < coalesce($5, 'infinity'::timestamptz)
     ORDER BY starts_at, id LIMIT $10
-)
-SELECT
-    now() AS now,
-    (SELECT (starts_at, id) FROM examined ORDER BY starts_at, id OFFSET $10 - 1) AS border,
-    a.*, {REST_OF_A}
-FROM (VALUES (1)) AS always LEFT JOIN (
-    SELECT * FROM examined
+), shown AS MATERIALIZED (
+    SELECT id, starts_at FROM examined
     WHERE ($6::text[] IS NULL OR status = ANY ($6))
       AND ($7::uuid IS NULL OR service_id = $7)
       AND ($8::uuid IS NULL OR location_id = $8)
     ORDER BY starts_at, id LIMIT $9
-) a ON true
-ORDER BY a.starts_at, a.id
+)
+SELECT
+    now() AS now,
+    CASE WHEN (SELECT count(*) FROM shown) < $9 THEN
+        (SELECT (starts_at, id) FROM examined ORDER BY starts_at, id OFFSET $10 - 1)
+    END AS border,
+    a.*, {REST_OF_A}
+FROM (VALUES (1)) AS always
+LEFT JOIN (shown JOIN appointments a ON a.id = shown.id) ON true
+ORDER BY shown.starts_at, shown.id
 """
 
 

@@ -64,6 +64,8 @@ providers = Table(
     Column("completion_policy", Text, nullable=False, server_default=text("'completed'")),
     Column("completion_grace_minutes", Integer, nullable=False, server_default=text("1440")),
     Column("data", JSONB, nullable=False),
+    Column("deleted_at", Instant),
+    Index("providers_deleted_idx", "id", postgresql_where=text("deleted_at IS NOT NULL")),
 )
 
 appointment_types = Table(
@@ -174,10 +176,11 @@ appointments = Table(
         postgresql_where=text(HAS_ENDED),
     ),
     Index(
-        "appointments_of_provider_idx",
+        "appointments_of_provider_by_start_idx",
         "provider_id",
         "starts_at",
         "id",
+        postgresql_include=("status", "service_id", "location_id"),
         postgresql_where=text(f"{IS_BOOKED} OR {HAS_ENDED}"),
     ),
     Index(

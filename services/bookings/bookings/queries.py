@@ -258,3 +258,20 @@ async def due_to_finish(db: Connection, *, limit: int) -> list[tuple[UUID, str]]
         limit,
     )
     return [(row["id"], row["completion_policy"]) for row in rows]
+
+
+async def due_to_cancel(db: Connection, *, limit: int) -> list[UUID]:
+    """What is still to come at providers who have been deleted; each one locked."""
+    rows = await db.fetch(
+        """
+        SELECT due.id FROM providers p CROSS JOIN LATERAL (
+            SELECT a.id FROM appointments a
+            WHERE a.provider_id = p.id AND a.status IN ('pending', 'confirmed')
+              AND a.starts_at > now()
+            ORDER BY a.starts_at LIMIT $1 FOR UPDATE SKIP LOCKED
+        ) due
+        WHERE p.deleted_at IS NOT NULL LIMIT $1
+        """,
+        limit,
+    )
+    return [row["id"] for row in rows]

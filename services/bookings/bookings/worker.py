@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from bookings.consumers import HANDLERS
+from bookings.use_cases.cancel import cancel_at_deleted_providers
 from bookings.use_cases.end_hold import expire_due_holds, expire_due_requests
 from bookings.use_cases.finish import finish_due_appointments
 from shared.db import Connection
@@ -21,11 +22,15 @@ async def build(worker: Worker[ServiceSettings]) -> Loops:
     async def finish(db: Connection) -> bool:
         return await finish_due_appointments(db) > 0
 
+    async def cancel(db: Connection) -> bool:
+        return await cancel_at_deleted_providers(db) > 0
+
     return {
         **messaging_loops(worker, "bookings", HANDLERS),
         "hold expiry": worker.timer("hold expiry", timedelta(seconds=1), expire),
         "request expiry": worker.timer("request expiry", timedelta(seconds=1), expire_requests),
         "completion": worker.timer("completion", timedelta(seconds=10), finish),
+        "deleted providers": worker.timer("deleted providers", timedelta(seconds=5), cancel),
     }
 
 

@@ -95,7 +95,14 @@ async def test_history_costs_as_little_before_ten_thousand_upcoming(database: Da
     assert max(found) <= 150, found
 
 
-@pytest.mark.parametrize("wanted", [Schedule(), Schedule(start=tomorrow() - timedelta(days=1))])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Schedule(),
+        Schedule(start=tomorrow() - timedelta(days=1)),
+        Schedule(statuses=["pending", "confirmed"]),
+    ],
+)
 async def test_a_providers_ten_thousand_cost_as_little_as_twenty(
     database: Database, wanted: Schedule
 ) -> None:
