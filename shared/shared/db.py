@@ -56,11 +56,22 @@ def new_metadata() -> MetaData:
     return MetaData(naming_convention=_NAMING)
 
 
+class NoConnection(TimeoutError):
+    """None came free, or could be made, in time; under load: more is asked than they can carry."""
+
+
 class Database:
     """An asyncpg pool and an ORM engine over the same database, opened and closed together."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", engine: AsyncEngine, url: str) -> None:
+    def __init__(
+        self,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        engine: AsyncEngine,
+        url: str,
+        patience: float,
+    ) -> None:
         self.pool = pool
+        self._patience = patience
         self._sessions = async_sessionmaker(engine, expire_on_commit=False)
         self._readings = async_sessionmaker(engine.execution_options(postgresql_readonly=True))
         self._alarm = _RelayAlarm(url)
@@ -74,14 +85,18 @@ class Database:
         application_name: str,
         pool_size: int = 10,
         server_settings: Mapping[str, str] = _NO_SETTINGS,
+        patience: float = _ACQUIRE_TIMEOUT,
     ) -> AsyncIterator[Self]:
-        """Connections are made when needed, so a process starts while its database is away."""
+        """Connections are made when needed, so a process starts while its database is away.
+
+        Nobody waits longer than ``patience`` seconds for one of them.
+        """
         settings = {**_SERVER_SETTINGS, "application_name": application_name, **server_settings}
         engine = create_async_engine(
             url.replace("postgresql://", "postgresql+asyncpg://", 1),
             pool_size=pool_size,
             max_overflow=0,
-            pool_timeout=_ACQUIRE_TIMEOUT,
+            pool_timeout=patience,
             connect_args={"server_settings": settings, "timeout": 5},
             json_serializer=lambda value: orjson.dumps(value).decode(),
             json_deserializer=orjson.loads,
@@ -96,7 +111,7 @@ class Database:
             init=_register_codecs,
             reset=_keep_session,
         )
-        database = cls(await pool, engine, url)
+        database = cls(await pool, engine, url, patience)
         try:
             yield database
         finally:
@@ -110,18 +125,21 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """Commits at the end, then wakes the relay; any exception rolls back."""
-        async with (
-            self.pool.acquire(timeout=_ACQUIRE_TIMEOUT) as connection,
-            connection.transaction(),
-        ):
+        async with self.reading() as connection, connection.transaction():
             yield connection
         self.wake_relay()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Connection]:
         """A connection for single selects: without BEGIN and COMMIT, one round trip each."""
-        async with self.pool.acquire(timeout=_ACQUIRE_TIMEOUT) as connection:
+        try:
+            connection = await self.pool.acquire(timeout=self._patience)
+        except TimeoutError as error:
+            raise NoConnection from error
+        try:
             yield connection
+        finally:
+            await self.pool.release(connection)
 
     @asynccontextmanager
     async def autocommit(self) -> AsyncIterator[Connection]:

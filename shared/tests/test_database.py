@@ -3,7 +3,8 @@
 import asyncpg
 import pytest
 
-from shared.db import Database
+from shared.database_trouble import is_passing
+from shared.db import Database, NoConnection
 
 
 async def test_jsonb_arrives_as_python_objects(database: Database) -> None:
@@ -30,3 +31,15 @@ async def test_a_raised_exception_rolls_back(database: Database) -> None:
 
     async with database.reading() as connection:
         assert await connection.fetchval("SELECT count(*) FROM effects") == 0
+
+
+async def test_whoever_waits_too_long_for_a_connection_is_told_so(database_url: str) -> None:
+    async with (
+        Database.open(database_url, application_name="t", pool_size=1, patience=0.05) as narrow,
+        narrow.reading(),
+    ):
+        with pytest.raises(NoConnection) as refused:
+            async with narrow.transaction():
+                pass
+
+    assert is_passing(refused.value)
