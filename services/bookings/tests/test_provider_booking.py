@@ -147,6 +147,21 @@ async def test_outside_the_rules_needs_a_reason_which_is_kept_in_the_trail(
     assert await broken_rows(database) == []
 
 
+async def test_a_patient_whose_kept_address_is_none_is_not_booked(
+    desk: Desk, database: Database
+) -> None:
+    patient = await desk.patient(email="maria at example.org")
+    token, _ = await desk.reserve(patient, at(9, days=4))
+
+    reserved = await desk.book(patientId=str(patient), reservationToken=token)
+    outside = await desk.book(**desk.outside(patient, at(11)))
+
+    for refused in (reserved, outside):
+        assert (refused.status_code, refused.json()["code"]) == (422, "contact_details_invalid")
+        assert [each["path"] for each in refused.json()["errors"]] == ["email"]
+    assert (await counts(database))[1] == 0
+
+
 async def test_what_others_have_claimed_is_nobodys_to_override(
     desk: Desk, database: Database
 ) -> None:

@@ -122,8 +122,11 @@ SELECT * FROM active
 
 async def activate(
     db: Connection, created: ReservationCreated, *, timeslot: dict[str, Any]
-) -> Reservation:
-    """What was asked for is the user's from now on, and that is announced: one statement."""
+) -> Reservation | None:
+    """What was asked for is the user's from now on, and that is announced: one statement.
+
+    None when that has taken so long that nothing is known of it any more.
+    """
     row = await db.fetchrow(
         _ACTIVATE,
         created.id,
@@ -133,9 +136,7 @@ async def activate(
         created.expires_at,
         outbox.row(created),
     )
-    if row is None:
-        raise LookupError(f"reservation {created.id} has vanished")
-    return Reservation.of(row)
+    return Reservation.of(row) if row else None
 
 
 async def forget(db: Connection, id_: UUID) -> None:

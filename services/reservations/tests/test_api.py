@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,12 +12,15 @@ from reservations.app import make_app
 from reservations.consumers import mark_ended, mark_used
 from reservations.settings import ReservationsSettings
 from reservations.use_cases.end import expire_due_reservations
+from reservations.use_cases.reserve import Granted, Request, Wish, complete
+from shared.auth import Principal, Role
 from shared.db import Database
+from shared.errors import Unavailable
 from shared.http import AsyncClient, Response
 from shared.testing.api import client_of
 from shared.testing.tokens import MakeToken
 
-from .others import ALTERNATIVES, Others, not_offered, refusing, unknown
+from .others import ALTERNATIVES, Others, a_timeslot, not_offered, refusing, unknown
 
 As = Callable[..., dict[str, str]]
 
@@ -371,3 +375,20 @@ async def _tell(db: Any, step: str, appointment: UUID) -> None:
         return
     handler = mark_used if step == "used" else mark_ended
     await handler(db, _Told(appointment))  # type: ignore[arg-type]
+
+
+async def test_a_request_that_was_forgotten_meanwhile_is_asked_to_try_again(
+    database: Database,
+) -> None:
+    user = Principal(uuid4(), Role.PATIENT)
+    wish = Wish(
+        user_id=user.id, by=user, provider_id=PROVIDER, service_id=SERVICE, timeslot_id="slot"
+    )
+    granted = Granted(uuid4(), a_timeslot("slot"), datetime.now(UTC) + timedelta(minutes=2))
+
+    async with database.transaction() as db:
+        with pytest.raises(Unavailable):
+            await complete(db, wish, Request(uuid4(), "x" * 32), granted)
+
+    async with database.reading() as db:
+        assert await db.fetchval("SELECT count(*) FROM outbox") == 0

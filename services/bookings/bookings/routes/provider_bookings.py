@@ -30,8 +30,8 @@ from bookings.use_cases.provider_booking import (
     Visit,
     book_held,
     book_reserved,
-    check_patient,
     hold_outside_rules,
+    reachable,
 )
 from shared.app import new_router
 from shared.auth import Principal, Role, require
@@ -100,7 +100,7 @@ async def _book_outside_rules(
     async with database.transaction() as db:
         if (answered := await once.earlier(db)) is not None:
             return answered
-        await check_patient(db, visit.patient_id)
+        await reachable(db, visit.patient_id)
     hold_id: UUID | None = None
     try:
         async with database.autocommit() as db:

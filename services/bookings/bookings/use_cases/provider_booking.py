@@ -49,23 +49,23 @@ class OutsideRules:
     why: str
 
 
-async def check_patient(db: Connection, patient_id: UUID) -> None:
+async def reachable(db: Connection, patient_id: UUID) -> queries.Contact:
     """Raises PatientNotFound for a stranger; for one nobody could reach, what is wrong there."""
     contact = await queries.contact_of(db, patient_id)
     if contact is None:
         raise PatientNotFound("no such patient")
-    check_reachable(patient_id, contact)
+    return check_reachable(patient_id, contact)
 
 
 async def book_reserved(
     db: Connection, token_hash: bytes, visit: Visit, *, by: Actor
 ) -> queries.Found:
     """The reserved timeslot, confirmed at once: whoever would approve it has booked it."""
-    await check_patient(db, visit.patient_id)
+    contact = await reachable(db, visit.patient_id)
     found = await queries.locked_under(db, token_hash)
     if found is None or not _is_of(found.appointment, visit):
         raise ReservationNotFound("no such reservation for this patient")
-    return await _confirm(db, found, visit, by=by)
+    return await _confirm(db, found, visit, contact, by=by)
 
 
 async def hold_outside_rules(
@@ -100,10 +100,11 @@ async def book_held(
     db: Connection, hold_id: UUID, visit: Visit, *, by: Actor, why: str
 ) -> queries.Found:
     """What ``hold_outside_rules`` holds, confirmed at once."""
+    contact = await reachable(db, visit.patient_id)
     found = await queries.locked(db, hold_id)
     if found is None:
         raise LookupError(f"appointment {hold_id} has vanished")
-    return await _confirm(db, found, visit, by=by, metadata={"override": why})
+    return await _confirm(db, found, visit, contact, by=by, metadata={"override": why})
 
 
 def _is_of(hold: Appointment, visit: Visit) -> bool:
@@ -118,6 +119,7 @@ async def _confirm(
     db: Connection,
     found: queries.Found,
     visit: Visit,
+    contact: queries.Contact,
     *,
     by: Actor,
     metadata: dict[str, str] | None = None,
@@ -130,7 +132,6 @@ async def _confirm(
         raise HoldExpired(
             "this reservation is over; pick the time again", holdExpiresAt=hold.hold_expires_at
         )
-    contact = check_reachable(hold.patient_id, await queries.contact_of(db, hold.patient_id))
     booked = hold.moved(
         Action.CONFIRMED,
         now=now,

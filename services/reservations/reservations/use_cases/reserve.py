@@ -24,7 +24,7 @@ from reservations.refusals import (
 from reservations.tokens import hash_of, token_of
 from shared.auth import Principal, Role
 from shared.db import Connection
-from shared.errors import DomainError
+from shared.errors import DomainError, Unavailable
 from shared.events.reservation import ReservationCreated
 from shared.ids import new_id
 
@@ -196,6 +196,7 @@ async def give_up(db: Connection, request: Request) -> None:
 
 
 async def complete(db: Connection, wish: Wish, request: Request, granted: Granted) -> Reservation:
+    """The reservation; Unavailable when the other services took longer than a request is kept."""
     created = ReservationCreated(
         id=request.id,
         version=1,
@@ -208,4 +209,7 @@ async def complete(db: Connection, wish: Wish, request: Request, granted: Grante
         expires_at=granted.expires_at,
         reserved_by=None if wish.by.id == wish.user_id else wish.by.id,
     )
-    return await queries.activate(db, created, timeslot=granted.timeslot)
+    reservation = await queries.activate(db, created, timeslot=granted.timeslot)
+    if reservation is None:
+        raise Unavailable("this took too long; try again")
+    return reservation
