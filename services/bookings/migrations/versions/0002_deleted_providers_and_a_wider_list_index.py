@@ -14,12 +14,15 @@ _OLD = "appointments_of_provider_idx"
 
 
 def upgrade() -> None:
-    op.execute("ALTER TABLE providers ADD COLUMN deleted_at timestamptz")
+    op.execute("ALTER TABLE providers ADD COLUMN IF NOT EXISTS deleted_at timestamptz")
     op.execute(
         "UPDATE providers SET deleted_at = now() "
         "WHERE NOT is_active AND coalesce((data ->> 'isActive')::boolean, true)"
     )
-    op.execute("CREATE INDEX providers_deleted_idx ON providers (id) WHERE deleted_at IS NOT NULL")
+    op.execute(
+        "CREATE INDEX IF NOT EXISTS providers_deleted_idx ON providers (id) "
+        "WHERE deleted_at IS NOT NULL"
+    )
     # Nobody waits for these two. What an attempt that was cut short has left is made anew.
     with op.get_context().autocommit_block():
         op.execute("SET statement_timeout = 0")
