@@ -1,8 +1,17 @@
 """What bookings learns from the other services."""
 
+from bookings import ledger, queries
+from bookings.domain.appointment import SYSTEM
+from bookings.domain.lifecycle import Action
 from bookings.use_cases.end_hold import release_hold
 from shared.db import Connection
 from shared.events.envelope import Event, json_ready
+from shared.events.notification import (
+    NotificationEvent,
+    ReminderFailed,
+    ReminderScheduled,
+    ReminderSent,
+)
 from shared.events.provider import (
     AppointmentTypeDeleted,
     AppointmentTypeUpdated,
@@ -12,6 +21,7 @@ from shared.events.provider import (
     ResourceUpdated,
 )
 from shared.events.reservation import ReservationReleased
+from shared.fields import instant_text
 from shared.messaging import Handlers
 
 # An older snapshot never overwrites a newer one, in whatever order they arrive.
@@ -143,6 +153,31 @@ async def let_go(db: Connection, event: Event[ReservationReleased]) -> None:
     )
 
 
+_REMINDED: dict[type[NotificationEvent], Action] = {
+    ReminderScheduled: Action.REMINDER_SCHEDULED,
+    ReminderSent: Action.REMINDER_SENT,
+    ReminderFailed: Action.REMINDER_FAILED,
+}
+
+
+async def enter_reminder(db: Connection, event: Event[NotificationEvent]) -> None:
+    """Into the appointment's trail, which alone tells who was reminded; nothing else changes."""
+    told = event.data
+    found = await queries.locked(db, told.appointment_id) if told.appointment_id else None
+    if found is None:
+        return
+    metadata = {
+        "notificationId": str(told.notification_id),
+        "party": told.party,
+        "channel": told.channel,
+        "dueAt": instant_text(told.due_at),
+    }
+    if isinstance(told, ReminderFailed):
+        metadata["reason"] = told.reason
+    action = _REMINDED[type(told)]
+    await ledger.enter(db, found.appointment, action, by=SYSTEM, metadata=metadata, at=found.now)
+
+
 HANDLERS: Handlers = {
     ProviderUpdated: save_provider,
     ProviderDeleted: retire_provider,
@@ -151,4 +186,7 @@ HANDLERS: Handlers = {
     ResourceUpdated: save_resource,
     ResourceDeleted: retire_resource,
     ReservationReleased: let_go,
+    ReminderScheduled: enter_reminder,
+    ReminderSent: enter_reminder,
+    ReminderFailed: enter_reminder,
 }

@@ -1,8 +1,15 @@
 """What notifications learns from the other services."""
 
 from notifications.domain.news import Party
-from notifications.use_cases import erase_contact, follow_appointment, save_contact
+from notifications.use_cases.appointments import follow_appointment
+from notifications.use_cases.calendars import (
+    calendar_is_well,
+    tell_of_broken_calendar,
+    tell_of_conflict,
+)
+from notifications.use_cases.people import erase_contact, save_contact
 from shared.db import Connection
+from shared.events.availability import ConflictFound
 from shared.events.booking import (
     AppointmentEvent,
     BookingCancelled,
@@ -11,6 +18,11 @@ from shared.events.booking import (
     BookingNoShow,
     BookingRequested,
     BookingRescheduled,
+)
+from shared.events.calendar import (
+    CalendarConnectionBroken,
+    CalendarConnectionConnected,
+    CalendarConnectionDeleted,
 )
 from shared.events.envelope import Event
 from shared.events.patient import PatientDeleted, PatientUpdated
@@ -38,6 +50,20 @@ async def provider_deleted(db: Connection, event: Event[ProviderDeleted]) -> Non
     await erase_contact(db, Party.PROVIDER, event.data.id, version=event.data.version)
 
 
+async def conflict_found(db: Connection, event: Event[ConflictFound]) -> None:
+    await tell_of_conflict(db, event.data, at=event.time)
+
+
+async def calendar_broken(db: Connection, event: Event[CalendarConnectionBroken]) -> None:
+    await tell_of_broken_calendar(db, event.data, at=event.time)
+
+
+async def calendar_well(
+    db: Connection, event: Event[CalendarConnectionConnected] | Event[CalendarConnectionDeleted]
+) -> None:
+    await calendar_is_well(db, event.data)
+
+
 HANDLERS: Handlers = {
     BookingRequested: appointment_changed,
     BookingConfirmed: appointment_changed,
@@ -49,4 +75,8 @@ HANDLERS: Handlers = {
     PatientDeleted: patient_deleted,
     ProviderUpdated: provider_updated,
     ProviderDeleted: provider_deleted,
+    ConflictFound: conflict_found,
+    CalendarConnectionBroken: calendar_broken,
+    CalendarConnectionConnected: calendar_well,
+    CalendarConnectionDeleted: calendar_well,
 }

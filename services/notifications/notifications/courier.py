@@ -2,21 +2,23 @@
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from time import perf_counter
 from uuid import UUID
 
 from notifications import metrics
 from notifications.channels import Channel, Message, Unsendable
-from notifications.domain.job import Backoff, JobStatus, Objection, Outcome, objection
-from notifications.jobs import sending
-from notifications.jobs.sending import Claimed, Delivery
-from shared.database_trouble import DatabaseError, is_passing
+from notifications.domain.job import Backoff, Job, JobStatus, Objection, Outcome, objection
+from notifications.jobs import attempts
+from notifications.jobs.attempts import Delivery, Ended
+from notifications.together import Together
+from shared.database_trouble import DatabaseError, is_passing, is_undone
 from shared.db import Database
 from shared.observability import logger
 
 _FAILURE_PAUSE = 0.5
+_UNDONE_PAUSE = 0.05
 
 
 class Courier:
@@ -36,18 +38,22 @@ class Courier:
         self._channels = channels
         self._backoff = backoff
         self._contact_pause = contact_pause
+        self._begin = Together(self._begin_many)
+        self._end = Together(self._end_many)
 
-    async def deliver(self, job: Claimed) -> None:
+    async def deliver(self, job: Job) -> None:
         """Send the job's message, unless there is something against it by now.
 
         Raises ChannelDown while nothing has happened to the job.
         """
-        channel = self._channels[job.channel]
+        channel = self._channels.get(job.channel)
+        message = await self._message(job, channel)
+        if channel is None or message is None:
+            return
         started = perf_counter()
         async with channel.line() as send:
-            message = await self._message(job, channel)
-            delivery = message and await self._begin(job, message)
-            if not message or not delivery:
+            delivery = await self._begin((job, message.id))
+            if delivery is None:
                 return
             outcome = await send(message)
         await self._record(delivery, outcome)
@@ -62,26 +68,22 @@ class Courier:
             ms=round((perf_counter() - started) * 1000, 2),
         )
 
-    async def _message(self, claimed: Claimed, channel: Channel) -> Message | None:
+    async def _message(self, job: Job, channel: Channel | None) -> Message | None:
         """None when it must not leave; what becomes of the job is settled then."""
-        async with self._database.reading() as db:
-            job = await sending.look(db, self._worker, claimed.id)
-        if job is None:
-            return None
-        address = channel.address_of(job.recipient) if job.recipient else None
-        against = objection(job, address=address)
-        if against is None and address is not None:
+        address = channel.address_of(job.recipient) if channel and job.recipient else None
+        against = objection(job, address=address, is_on=channel is not None)
+        if against is None and channel is not None and address is not None:
             try:
                 return channel.compose(job, address)
             except Unsendable as error:
-                against = Objection(JobStatus.FAILED, str(error))
+                against = _unsendable(job, error)
         if against is not None:
-            await self._settle(claimed, against)
+            await self._settle(job, against)
         return None
 
-    async def _settle(self, job: Claimed, against: Objection) -> None:
+    async def _settle(self, job: Job, against: Objection) -> None:
         async with self._database.autocommit() as db:
-            await sending.settle(db, self._worker, job.id, against, pause=self._contact_pause)
+            await attempts.settle(db, self._worker, job, against, pause=self._contact_pause)
         logger.info(
             "delivery_not_tried",
             job_id=str(job.id),
@@ -91,17 +93,28 @@ class Courier:
             why=against.reason,
         )
 
-    async def _begin(self, job: Claimed, message: Message) -> Delivery | None:
+    async def _begin_many(self, messages: Sequence[tuple[Job, str]]) -> list[Delivery | None]:
+        while True:
+            try:
+                async with self._database.autocommit() as db:
+                    return await attempts.begin(db, self._worker, messages)
+            except DatabaseError as error:
+                # It has lost against an event's transaction, which is over soon.
+                if not is_undone(error):
+                    raise
+                await asyncio.sleep(random.uniform(0, _UNDONE_PAUSE))  # noqa: S311
+
+    async def _end_many(self, ended: Sequence[Ended]) -> list[None]:
         async with self._database.autocommit() as db:
-            return await sending.begin_attempt(db, self._worker, job.id, message_id=message.id)
+            return await attempts.end(db, self._worker, ended)
 
     async def _record(self, delivery: Delivery, outcome: Outcome) -> None:
         """Returns when it is recorded: forgetting it would send the message once more."""
         pause = self._backoff.pause(delivery.attempt, jitter=random.random())  # noqa: S311
+        ended = Ended(delivery, outcome, max(pause, outcome.retry_after))
         while True:
             try:
-                async with self._database.autocommit() as db:
-                    await sending.end_attempt(db, self._worker, delivery, outcome, pause=pause)
+                await self._end(ended)
             except (*DatabaseError, OSError) as error:
                 if not is_passing(error):
                     raise
@@ -109,3 +122,9 @@ class Courier:
                 await asyncio.sleep(_FAILURE_PAUSE)
             else:
                 return
+
+
+def _unsendable(job: Job, error: Unsendable) -> Objection:
+    if job.fallback:
+        return Objection(becomes=JobStatus.QUEUED, reason=str(error), tries_next_channel=True)
+    return Objection(becomes=JobStatus.FAILED, reason=str(error), code="refused")

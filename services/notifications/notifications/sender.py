@@ -11,10 +11,10 @@ import asyncpg
 from notifications import metrics
 from notifications.channels import Channel, ChannelDown
 from notifications.courier import Courier
-from notifications.domain.job import Backoff
-from notifications.jobs import sending
+from notifications.domain.job import Backoff, Job
+from notifications.domain.news import ChannelName
+from notifications.jobs import claiming
 from notifications.jobs.planning import WAKE_CHANNEL
-from notifications.jobs.sending import Claimed
 from notifications.rest import Rest
 from shared.database_trouble import DatabaseError, is_passing
 from shared.db import Database
@@ -49,7 +49,8 @@ class Sender:
         most_at_once: int,
         pace: Pace | None = None,
     ) -> None:
-        """Channels that are not given are off: their jobs wait until they are useless.
+        """Channels that are not given are off: their jobs go over the next one that the recipient
+        allows, or wait until they are useless.
 
         ``database_url`` must lead to PostgreSQL itself, not to a pooler of transactions.
         """
@@ -57,6 +58,7 @@ class Sender:
         self._database_url = database_url
         self._channels = {channel.name: channel for channel in channels}
         self._rests = {name: Rest() for name in self._channels}
+        self._off = [each.value for each in ChannelName if each not in self._channels]
         self._most = most_at_once
         self._pace = pace or Pace()
         self._id = new_id()
@@ -103,17 +105,22 @@ class Sender:
                 task.add_done_callback(self._put_down)
             await self._wait_for_work()
 
-    async def _claim(self) -> list[Claimed]:
+    async def _claim(self) -> list[Job]:
         free = self._most - len(self._in_hand)
         channels = [name for name, rest in self._rests.items() if rest.is_over]
-        if not free or not channels:
+        if not free or not (channels or self._off):
             return []
         async with self._database.autocommit() as db:
-            jobs = await sending.claim(
-                db, self._id, channels=channels, limit=free, lease=self._pace.lease
+            jobs = await claiming.claim(
+                db,
+                self._id,
+                channels=channels,
+                off=self._off,
+                limit=free,
+                lease=self._pace.lease,
             )
         for job in jobs:
-            metrics.LATE.labels(job.channel).observe(job.late_seconds)
+            metrics.LATE.labels(job.channel).observe((job.now - job.due_at).total_seconds())
         return jobs
 
     def _put_down(self, task: asyncio.Task[None]) -> None:
@@ -129,7 +136,7 @@ class Sender:
         except TimeoutError:
             pass
 
-    async def _carry(self, job: Claimed) -> None:
+    async def _carry(self, job: Job) -> None:
         with trace_context(job.traceparent):
             try:
                 await self._deliver(job)
@@ -137,8 +144,8 @@ class Sender:
                 # The lease runs out, and the job is taken up again.
                 logger.error("delivery_crashed", job_id=str(job.id), kind=job.kind, exc_info=error)
 
-    async def _deliver(self, job: Claimed) -> None:
-        rest = self._rests[job.channel]
+    async def _deliver(self, job: Job) -> None:
+        rest = self._rests.get(job.channel) or Rest()
         try:
             await self._courier.deliver(job)
         except ChannelDown as down:
@@ -146,7 +153,7 @@ class Sender:
                 metrics.CHANNEL_DOWN.labels(job.channel).inc()
                 logger.warning("channel_down", channel=job.channel, failure=str(down))
             async with self._database.autocommit() as db:
-                await sending.give_back(
+                await claiming.give_back(
                     db, self._id, job.id, reason=f"{job.channel} is down: {down}"
                 )
         else:
@@ -159,7 +166,7 @@ class Sender:
                 continue
             try:
                 async with self._database.autocommit() as db:
-                    await sending.renew(
+                    await claiming.renew(
                         db, self._id, self._in_hand.values(), lease=self._pace.lease
                     )
             except (*DatabaseError, OSError) as error:

@@ -8,7 +8,7 @@ from notifications.channels import Channel
 from notifications.channels.email import EmailChannel
 from notifications.consumers import HANDLERS
 from notifications.domain.news import ChannelName
-from notifications.jobs.sending import end_expired, take_back_stalled
+from notifications.jobs.upkeep import end_expired, forget_old, take_back_stalled
 from notifications.letters import LetterWriter
 from notifications.sender import Sender
 from notifications.settings import NotificationsSettings
@@ -30,6 +30,7 @@ async def build(worker: Worker[NotificationsSettings]) -> Loops:
         "sender": sender.run,
         "stalled": worker.timer("stalled", timedelta(seconds=2), take_back_stalled),
         "expired": worker.timer("expired", timedelta(minutes=1), end_expired),
+        "old": worker.timer("old", timedelta(hours=1), forget_old),
     }
 
 

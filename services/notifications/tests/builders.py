@@ -4,16 +4,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from notifications.domain.facts import Facts
+from notifications.domain.facts import CalendarFacts, ConflictFacts, Facts
 from notifications.domain.job import Contact, Job
 from notifications.domain.news import News, Party
+from shared.events.availability import ConflictFound, ConflictingAppointment
 from shared.events.booking import AppointmentEvent, BookingConfirmed, Cancellation, Change
+from shared.events.calendar import CalendarConnectionBroken, CalendarConnectionConnected
 from shared.events.envelope import Event, EventData
 from shared.events.patient import PatientUpdated
 from shared.events.provider import ProviderUpdated
 
 PATIENT = UUID("01900000-0000-7000-8000-000000000001")
 PROVIDER = UUID("01900000-0000-7000-8000-000000000002")
+CALENDAR = UUID("01900000-0000-7000-8000-000000000003")
 PATIENT_EMAIL = "maria@example.com"
 PROVIDER_EMAIL = "eleni@clinic.example"
 
@@ -150,19 +153,89 @@ def some_facts(**given: Any) -> Facts:
     return Facts(**values | given)
 
 
+def facts_about(news: News, **given: Any) -> Facts | ConflictFacts | CalendarFacts:
+    """Whatever a message of this kind is about."""
+    if news is News.CONFLICT_FOUND:
+        starts = [datetime(2026, 11, 24, 7, 30, tzinfo=UTC)]
+        values = {"provider_id": PROVIDER, "cause": "rules", "count": 1, "is_complete": True}
+        return ConflictFacts(**values | {"starts": starts} | given)
+    if news is News.CALENDAR_BROKEN:
+        return CalendarFacts(provider_id=PROVIDER, connection_id=uuid4(), calendar="google")
+    if news is News.REQUEST_EXPIRES:
+        given = {"pending_expires_at": datetime(2026, 11, 21, 16, tzinfo=UTC)} | given
+    return some_facts(**given)
+
+
 def a_job(**given: Any) -> Job:
+    """``facts`` may be given instead of how they are stored."""
     now = given.get("now", datetime(2026, 11, 20, 12, 0, tzinfo=UTC))
+    news = given.pop("news", News.CONFIRMED)
+    facts = given.pop("facts", None) or facts_about(news)
     values = {
         "id": uuid4(),
-        "news": News.CONFIRMED,
+        "kind": news.value,
         "party": Party.PATIENT,
-        "facts": some_facts(),
+        "channel": "email",
+        "fallback": (),
+        "recipient_id": PATIENT,
         "recipient": a_contact(),
         "patient_name": "Maria Pappas",
-        "now": now,
-        "expires_at": now + timedelta(hours=1),
+        "stored": facts.as_json(),
+        "appointment_id": uuid4(),
+        "version": 2,
         "wanted_status": "confirmed",
         "appointment_status": "confirmed",
+        "replaced_version": None,
+        "now": now,
+        "due_at": now,
+        "expires_at": now + timedelta(hours=1),
         "unknown_attempts": 0,
+        "traceparent": None,
     }
     return Job(**values | given)
+
+
+def a_conflict(**given: Any) -> ConflictFound:
+    start = datetime.now(UTC) + timedelta(days=2)
+    hit = ConflictingAppointment(
+        id=uuid4(),
+        status="confirmed",
+        user_id=PATIENT,
+        service_id=uuid4(),
+        start=start,
+        end=start + timedelta(minutes=30),
+        mode="video",
+        location_id=None,
+        room_id=None,
+    )
+    values = {
+        "provider_id": PROVIDER,
+        "version": 5,
+        "cause": "rules",
+        "cause_id": None,
+        "is_complete": True,
+        "appointments": [hit],
+    }
+    return ConflictFound(**values | given)
+
+
+def a_broken_calendar(**given: Any) -> CalendarConnectionBroken:
+    values = {
+        "id": CALENDAR,
+        "version": 1,
+        "provider_id": PROVIDER,
+        "kind": "google",
+        "reason": "access_revoked",
+    }
+    return CalendarConnectionBroken(**values | given)
+
+
+def a_working_calendar(**given: Any) -> CalendarConnectionConnected:
+    values = {
+        "id": CALENDAR,
+        "version": 1,
+        "provider_id": PROVIDER,
+        "kind": "google",
+        "as_of": datetime.now(UTC),
+    }
+    return CalendarConnectionConnected(**values | given)

@@ -1,7 +1,7 @@
 """What the tests of notifications are about: events that arrive, and mails that leave."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import timedelta
 from email.headerregistry import Address
@@ -16,11 +16,14 @@ from notifications.channels.email import EmailChannel
 from notifications.channels.smtp import SmtpServer
 from notifications.consumers import HANDLERS
 from notifications.domain.job import Backoff
+from notifications.domain.schedule import ANCHORS
 from notifications.letters import LetterWriter
 from notifications.sender import Pace, Sender
 from shared.db import Database
 from shared.events.booking import BookingConfirmed
 from shared.events.envelope import EventData
+from shared.events.notification import NotificationEvent
+from shared.events.registry import EVENT_TYPES
 
 from .builders import a_patient, a_provider, an_appointment, an_event
 from .mail_host import MailHost
@@ -33,6 +36,9 @@ HASTE = Pace(
     backoff=Backoff(timedelta(milliseconds=20), timedelta(milliseconds=50)),
 )
 
+LATER = {news.value for news in ANCHORS}
+
+Events = Callable[[], Awaitable[list[NotificationEvent]]]
 Tell = Callable[..., Awaitable[None]]
 Rows = Callable[..., Awaitable[list[asyncpg.Record]]]
 Statuses = Callable[[], Awaitable[list[str]]]
@@ -72,14 +78,43 @@ async def confirmed(tell: Tell) -> None:
 
 @pytest.fixture
 def jobs(database: Database) -> Rows:
-    """All jobs, or those with the given values: ``await jobs(party="patient")``."""
+    """What is told at once, or of it what has the given values: ``await jobs(party="patient")``."""
 
     async def jobs(**wanted: Any) -> list[asyncpg.Record]:
-        async with database.reading() as db:
-            rows = await db.fetch("SELECT * FROM notification_jobs ORDER BY kind, party")
-        return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+        return [row for row in await _all_jobs(database, wanted) if row["kind"] not in LATER]
 
     return jobs
+
+
+@pytest.fixture
+def later_jobs(database: Database) -> Rows:
+    """Likewise of what is told at its time, the earliest first."""
+
+    async def jobs(**wanted: Any) -> list[asyncpg.Record]:
+        rows = [row for row in await _all_jobs(database, wanted) if row["kind"] in LATER]
+        return sorted(rows, key=lambda row: row["due_at"])
+
+    return jobs
+
+
+async def _all_jobs(database: Database, wanted: dict[str, Any]) -> list[asyncpg.Record]:
+    async with database.reading() as db:
+        rows = await db.fetch("SELECT * FROM notification_jobs ORDER BY kind, party, channel")
+    return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+
+
+@pytest.fixture
+def events(database: Database) -> Events:
+    """What has been announced, as listeners read it, in this order."""
+
+    async def events() -> list[NotificationEvent]:
+        async with database.reading() as db:
+            rows = await db.fetch("SELECT type, subject, data FROM outbox ORDER BY position")
+        found = [EVENT_TYPES[row["type"]].model_validate(row["data"]) for row in rows]
+        assert [event.subject for event in found] == [row["subject"] for row in rows]
+        return [event for event in found if isinstance(event, NotificationEvent)]
+
+    return events
 
 
 @pytest.fixture
@@ -170,12 +205,15 @@ def running() -> Running:
 
 
 @pytest.fixture
-def deliver_all(make_sender: MakeSender, running: Running, jobs: Rows, until: Until) -> Any:
-    """Runs a sender until no job is queued or under way."""
+def deliver_all(make_sender: MakeSender, running: Running, database: Database, until: Until) -> Any:
+    """Runs a sender until nothing that is told at once is left, and nothing of ``also``."""
 
-    async def deliver_all() -> None:
+    async def deliver_all(also: Sequence[asyncpg.Record] = ()) -> None:
+        wanted = {job["id"] for job in also}
+
         async def nothing_left() -> bool:
-            return all(job["ended_at"] is not None for job in await jobs())
+            left = [job for job in await _all_jobs(database, {}) if job["ended_at"] is None]
+            return all(job["kind"] in LATER and job["id"] not in wanted for job in left)
 
         async with running(make_sender().run()):
             await until(nothing_left)

@@ -102,7 +102,8 @@ async def test_pages_are_complete_and_latest_first(
                 (id, job_id, recipient_id, attempt, channel, message_id, started_at)
             SELECT gen_random_uuid(), id, recipient_id, number, 'email', '<1@medic.example>',
                 now() + (number / 3) * interval '1 s'
-            FROM notification_jobs, generate_series(1, 7) AS number WHERE party = 'patient'
+            FROM notification_jobs, generate_series(1, 7) AS number
+            WHERE party = 'patient' AND kind = 'confirmed' AND channel = 'email'
             """
         )
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import structlog
 
-from notifications.jobs.sending import take_back_stalled
+from notifications.jobs.upkeep import take_back_stalled
 from shared.db import Database
 
 from .builders import PATIENT_EMAIL, PROVIDER_EMAIL

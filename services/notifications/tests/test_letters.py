@@ -2,19 +2,21 @@
 
 from datetime import UTC, datetime
 from html.parser import HTMLParser
-from itertools import product
-from pathlib import Path
 
 import pytest
 
 from notifications.domain.job import Job
-from notifications.domain.news import News, Party
+from notifications.domain.news import Category, News, Party
+from notifications.domain.schedule import WORDINGS
 from notifications.letters import Letter, LetterWriter
 
-from .builders import a_contact, a_job, some_facts
-from .catalogue import write_catalogue
+from .builders import a_contact, a_job, facts_about, some_facts
 
-EVERY_LETTER = pytest.mark.parametrize(("news", "party"), list(product(News, Party)))
+EVERY_LETTER = pytest.mark.parametrize(("news", "party"), sorted(WORDINGS))
+OF_APPOINTMENTS = pytest.mark.parametrize(
+    ("news", "party"),
+    sorted(each for each in WORDINGS if each[0].category is not Category.OPERATIONS),
+)
 HOSTILE = "Eve\r\nBcc: all@example.com {{7*7}} {% raw %} %(x)s <script>alert(1)</script> \" '"
 LITERALLY = "Eve Bcc: all@example.com {{7*7}} {% raw %} %(x)s <script>alert(1)</script> \" '"
 
@@ -41,18 +43,18 @@ class Reader(HTMLParser):
         self.seen += data
 
 
-@EVERY_LETTER
+@OF_APPOINTMENTS
 def test_every_letter_says_when_in_the_recipients_zone(news: News, party: Party) -> None:
     written = letter(
         a_job(news=news, party=party, recipient=a_contact(timezone="America/New_York"))
     )
 
-    when = "Tuesday 24 November 2026, 02:30 (America/New_York, UTC-05:00)"
+    when = "Tuesday, 24 November 2026, 02:30 (America/New_York, UTC-05:00)"
     assert when in written.text
     assert when in Reader(written.html).seen
 
 
-@EVERY_LETTER
+@OF_APPOINTMENTS
 def test_every_letter_leads_to_a_page_of_ours(news: News, party: Party) -> None:
     facts = some_facts()
     pages = {
@@ -67,7 +69,7 @@ def test_every_letter_leads_to_a_page_of_ours(news: News, party: Party) -> None:
     assert link in written.text.split()
 
 
-@EVERY_LETTER
+@OF_APPOINTMENTS
 def test_subjects_name_nobody(news: News, party: Party) -> None:
     plain, other = (
         letter(
@@ -87,7 +89,7 @@ def test_subjects_name_nobody(news: News, party: Party) -> None:
     assert "&" not in plain
 
 
-@EVERY_LETTER
+@OF_APPOINTMENTS
 def test_names_are_taken_literally(news: News, party: Party) -> None:
     written = letter(
         a_job(
@@ -109,7 +111,7 @@ def test_names_are_taken_literally(news: News, party: Party) -> None:
     assert "49" not in written.text.replace(written.text.split("/")[-1], "")
 
 
-@EVERY_LETTER
+@OF_APPOINTMENTS
 def test_huge_names_stay_small(news: News, party: Party) -> None:
     huge = "A" * 100_000
     written = letter(
@@ -126,7 +128,7 @@ def test_huge_names_stay_small(news: News, party: Party) -> None:
     assert len(written.html) < 4_000
 
 
-@EVERY_LETTER
+@OF_APPOINTMENTS
 def test_a_letter_needs_no_names(news: News, party: Party) -> None:
     written = letter(
         a_job(
@@ -134,7 +136,7 @@ def test_a_letter_needs_no_names(news: News, party: Party) -> None:
             party=party,
             recipient=a_contact(name=None),
             patient_name=None,
-            facts=some_facts(mode="video", location_name=None, location_address=None),
+            facts=facts_about(news, mode="video", location_name=None, location_address=None),
         )
     )
 
@@ -153,7 +155,7 @@ def test_the_provider_learns_who_comes_and_the_patient_to_whom() -> None:
 
 
 def test_who_travels_there_also_sees_the_clocks_there() -> None:
-    there = "On the clocks there: Tuesday 24 November 2026, 09:30 (Europe/Athens, UTC+02:00)"
+    there = "On the clocks there: Tuesday, 24 November 2026, 09:30 (Europe/Athens, UTC+02:00)"
     abroad, at_home = a_contact(timezone="Europe/London"), a_contact(timezone="Europe/Athens")
 
     assert there in letter(a_job(recipient=abroad)).text
@@ -194,27 +196,13 @@ def test_a_request_says_until_when_it_is_answered() -> None:
         a_job(news=News.REQUESTED, party=Party.PROVIDER, facts=facts, recipient=athens)
     )
 
-    assert "Saturday 21 November 2026, 16:00 (Europe/London, UTC+00:00)" in patient.text
-    assert "Saturday 21 November 2026, 18:00 (Europe/Athens, UTC+02:00)" in provider.text
+    assert "Saturday, 21 November 2026, 16:00 (Europe/London, UTC+00:00)" in patient.text
+    assert "Saturday, 21 November 2026, 18:00 (Europe/Athens, UTC+02:00)" in provider.text
 
 
-@pytest.mark.parametrize("language", ["el", "el-GR", "xx", "../../etc", "e\x00n"])
+@pytest.mark.parametrize("language", ["xx", "fr-CA", "../../etc", "e\x00n"])
 def test_a_language_without_a_catalogue_gives_way_to_english(language: str) -> None:
     written = letter(a_job(recipient=a_contact(language=language)))
 
     assert written.language == "en"
     assert written.subject == "Your appointment is confirmed"
-
-
-@pytest.mark.parametrize("wish", ["el", "el-GR"])
-def test_a_catalogue_is_all_that_a_language_needs(tmp_path: Path, wish: str) -> None:
-    write_catalogue(
-        tmp_path, "el", {"Your appointment is confirmed": "Το ραντεβού σας επιβεβαιώθηκε"}
-    )
-    writer = LetterWriter("https://medic.example", catalogues=tmp_path)
-
-    written = writer.letter(a_job(recipient=a_contact(language=wish)))
-
-    assert written.subject == "Το ραντεβού σας επιβεβαιώθηκε"
-    assert 'lang="el"' in written.html
-    assert "is confirmed." in written.text

@@ -13,27 +13,27 @@ from notifications.domain.local_time import local_time, zone_of
         (
             "Europe/Athens",
             datetime(2026, 11, 24, 7, 30, tzinfo=UTC),
-            "Tuesday 24 November 2026, 09:30 (Europe/Athens, UTC+02:00)",
+            "Tuesday, 24 November 2026, 09:30 (Europe/Athens, UTC+02:00)",
         ),
         (
             "America/New_York",
             datetime(2026, 11, 24, 3, 30, tzinfo=UTC),
-            "Monday 23 November 2026, 22:30 (America/New_York, UTC-05:00)",
+            "Monday, 23 November 2026, 22:30 (America/New_York, UTC-05:00)",
         ),
         (
             "Asia/Kathmandu",
             datetime(2026, 1, 1, 0, 0, tzinfo=UTC),
-            "Thursday 1 January 2026, 05:45 (Asia/Kathmandu, UTC+05:45)",
+            "Thursday, 1 January 2026, 05:45 (Asia/Kathmandu, UTC+05:45)",
         ),
         (
             "America/St_Johns",
             datetime(2026, 1, 1, 3, 0, tzinfo=UTC),
-            "Wednesday 31 December 2025, 23:30 (America/St_Johns, UTC-03:30)",
+            "Wednesday, 31 December 2025, 23:30 (America/St_Johns, UTC-03:30)",
         ),
         (
             "UTC",
             datetime(2026, 6, 7, 12, 5, tzinfo=UTC),
-            "Sunday 7 June 2026, 12:05 (UTC, UTC+00:00)",
+            "Sunday, 7 June 2026, 12:05 (UTC, UTC+00:00)",
         ),
     ],
 )
@@ -54,3 +54,23 @@ def test_the_two_equal_hours_of_a_clock_change_differ_by_their_offset() -> None:
 def test_what_is_no_zone_gives_way_to_the_next_wish(wish: str | None) -> None:
     assert zone_of(wish, "Europe/Athens").key == "Europe/Athens"
     assert zone_of(wish).key == "UTC"
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "Tuesday, 24 November 2026, 09:30 "),
+        ("en-US", "Tuesday, November 24, 2026, 9:30 AM "),
+        ("el", "Τρίτη 24 Νοεμβρίου 2026, 9:30 π.μ. "),
+        ("de", "Dienstag, 24. November 2026, 09:30 "),
+        ("de-AT", "Dienstag, 24. November 2026, 09:30 "),
+        ("xx", "Tuesday, 24 November 2026, 09:30 "),
+        ("../etc", "Tuesday, 24 November 2026, 09:30 "),
+    ],
+)
+def test_dates_are_written_as_the_reader_writes_them(language: str, text: str) -> None:
+    instant = datetime(2026, 11, 24, 7, 30, tzinfo=UTC)
+
+    written = local_time(instant, zone_of("Europe/Athens"), language)
+
+    assert str(written) == f"{text}(Europe/Athens, UTC+02:00)"

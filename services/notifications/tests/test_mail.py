@@ -1,5 +1,6 @@
 """Mails as bytes: headers hold one line, and every reader finds a text for them."""
 
+from dataclasses import replace
 from email import message_from_bytes, policy
 from email.headerregistry import Address
 from uuid import UUID
@@ -10,13 +11,22 @@ from notifications.channels import Message, Unsendable
 from notifications.channels.email import EmailChannel
 from notifications.channels.mime import UnusableAddress, mail_address, mime_mail
 from notifications.channels.smtp import SmtpServer
-from notifications.domain.news import News
+from notifications.domain.news import News, Party
+from notifications.domain.schedule import WORDINGS
 from notifications.letters import Letter, LetterWriter
 
 from .builders import a_contact, a_job
 from .conftest import SENDER
 
-LETTER = Letter(subject="Appointment", text="Hello\n", html="<p>Hello</p>", language="en")
+LETTER = Letter(
+    subject="Appointment",
+    lead="Hello",
+    when=None,
+    link="https://medic.example",
+    text="Hello\n",
+    html="<p>Hello</p>",
+    language="en",
+)
 
 
 def channel() -> EmailChannel:
@@ -86,9 +96,9 @@ def test_a_huge_name_makes_no_huge_header() -> None:
     assert max(map(len, content.split(b"\r\n"))) <= 998
 
 
-@pytest.mark.parametrize("news", News)
-def test_content_is_seven_bit(news: News) -> None:
-    job = a_job(news=news, recipient=a_contact(name="Ζωή"))
+@pytest.mark.parametrize(("news", "party"), sorted(WORDINGS))
+def test_content_is_seven_bit(news: News, party: Party) -> None:
+    job = a_job(news=news, party=party, recipient=a_contact(name="Ζωή"))
 
     assert channel().compose(job, "maria@example.com").content.isascii()
 
@@ -96,7 +106,7 @@ def test_content_is_seven_bit(news: News) -> None:
 def test_a_line_with_one_dot_survives() -> None:
     text = "one\n.\ntwo\n"
     content = mime_mail(
-        Letter("s", text, "<p>.</p>", "en"),
+        replace(LETTER, text=text),
         sender=SENDER,
         recipient=Address("", "maria", "example.com"),
         message_id="<1@medic.example>",

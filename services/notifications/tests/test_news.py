@@ -1,13 +1,16 @@
 """Which change of an appointment is news, and for how long."""
 
 from datetime import UTC, datetime, timedelta
-from itertools import product
 from uuid import uuid4
 
 import pytest
 
-from notifications.domain.news import ChannelName, News, Party, news_of, tellings, useful_until
+from notifications.domain.news import News, Party, news_of
+from notifications.domain.preferences import Recipient
+from notifications.domain.schedule import WORDINGS
+from notifications.domain.tellings import Telling, tellings_at_once, useful_until
 from shared.events.booking import (
+    AppointmentEvent,
     BookingCancelled,
     BookingCompleted,
     BookingConfirmed,
@@ -19,7 +22,17 @@ from shared.events.booking import (
 
 from .builders import PATIENT, PROVIDER, an_appointment
 
+ANYBODY = {party: Recipient() for party in Party}
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+def tellings(appointment: AppointmentEvent) -> list[Telling]:
+    """To people who have set nothing."""
+    return tellings_at_once(appointment, ANYBODY)
+
+
+def by_mail(appointment: AppointmentEvent) -> list[Telling]:
+    return [each for each in tellings(appointment) if each.way == ("email",)]
 
 
 @pytest.mark.parametrize(
@@ -57,7 +70,7 @@ def test_each_party_is_told_once_whatever_the_version() -> None:
     first = an_appointment(BookingConfirmed, version=2)
     later = first.model_copy(update={"version": 7})
 
-    told, again = tellings(first), tellings(later)
+    told, again = by_mail(first), by_mail(later)
 
     assert [(each.party, each.recipient_id) for each in told] == [
         (Party.PATIENT, PATIENT),
@@ -71,7 +84,7 @@ def test_different_news_of_one_appointment_never_share_a_key() -> None:
     confirmed = an_appointment(BookingConfirmed)
     cancelled = an_appointment(BookingCancelled, id=confirmed.id)
 
-    keys = {each.dedupe_key for each in [*tellings(confirmed), *tellings(cancelled)]}
+    keys = {each.dedupe_key for each in [*by_mail(confirmed), *by_mail(cancelled)]}
 
     assert len(keys) == 4
 
@@ -100,10 +113,9 @@ def test_the_job_keeps_neither_contacts_nor_what_the_visit_is_for() -> None:
     assert "HIV" not in kept
 
 
-def test_every_news_has_a_wording_for_every_party() -> None:
-    from notifications.letters import _TEMPLATES
+def test_every_news_has_a_wording_for_everybody_whom_it_is_told() -> None:
+    from notifications.letters import TEMPLATES
 
-    written = {path.name for path in _TEMPLATES.glob("*_p*.jinja")}
+    written = {path.name for path in TEMPLATES.glob("*_p*.jinja")}
 
-    assert written == {f"{news}_{party}.jinja" for news, party in product(News, Party)}
-    assert list(ChannelName) == [ChannelName.EMAIL]
+    assert written == {f"{news}_{party}.jinja" for news, party in WORDINGS}

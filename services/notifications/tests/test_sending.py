@@ -8,8 +8,8 @@ from uuid import uuid4
 import pytest
 
 from notifications.domain.news import Party
-from notifications.jobs.sending import end_expired
-from notifications.use_cases import erase_contact
+from notifications.jobs.upkeep import end_expired
+from notifications.use_cases.people import erase_contact
 from shared.db import Database
 from shared.events.booking import BookingCancelled, BookingConfirmed, BookingRequested
 

@@ -2,10 +2,18 @@
 
 from collections.abc import Iterator
 
-from shared.events import availability, booking, calendar, patient, provider, reservation
+from shared.events import (
+    availability,
+    booking,
+    calendar,
+    notification,
+    patient,
+    provider,
+    reservation,
+)
 from shared.events.envelope import EventData
 
-_MODULES = (availability, booking, calendar, patient, provider, reservation)
+_MODULES = (availability, booking, calendar, notification, patient, provider, reservation)
 
 
 def _concrete_events() -> Iterator[type[EventData]]:

@@ -62,13 +62,25 @@ LISTENERS: Listeners = {
             "resource.updated",
             "resource.deleted",
             "reservation.released",
+            "notification.reminder_scheduled",
+            "notification.reminder_sent",
+            "notification.reminder_failed",
         }
     ),
     "reservations": frozenset(
         {"booking.requested", "booking.confirmed", "booking.rescheduled", "booking.cancelled"}
     ),
     "notifications": _BOOKING - {"booking.held"}
-    | {"patient.updated", "patient.deleted", "provider.updated", "provider.deleted"},
+    | {
+        "patient.updated",
+        "patient.deleted",
+        "provider.updated",
+        "provider.deleted",
+        "availability.conflict_found",
+        "calendar.connection_connected",
+        "calendar.connection_broken",
+        "calendar.connection_deleted",
+    },
     "calendar-sync": _BOOKING - {"booking.held"} | {"provider.updated", "provider.deleted"},
 }
 

@@ -9,7 +9,7 @@ from bookings.ledger.appointments import confirm, move, open_hold, rebind_hold
 from bookings.ledger.claims import take_over
 from bookings.ledger.notes import add_note
 from bookings.ledger.own_time import claim_patient_time, claim_patient_time_beside
-from bookings.ledger.trail import StaleAppointment
+from bookings.ledger.trail import StaleAppointment, enter
 
 __all__ = [
     "StaleAppointment",
@@ -17,6 +17,7 @@ __all__ = [
     "claim_patient_time",
     "claim_patient_time_beside",
     "confirm",
+    "enter",
     "move",
     "open_hold",
     "rebind_hold",

@@ -70,6 +70,7 @@ _CONFIRM = f"""
 WITH held AS MATERIALIZED (
     SELECT id, patient_id, tstzrange(starts_at, ends_at, '[)') AS period FROM appointments
     WHERE id = ($1::jsonb ->> 'id')::uuid AND version = ($1::jsonb ->> 'version')::integer - 1
+      AND audit_sequence = ($1::jsonb ->> 'audit_sequence')::integer - 1
       AND hold_expires_at > now()
     FOR UPDATE
 ), claimed AS (

@@ -8,6 +8,8 @@ from bookings.announcements import announce
 from bookings.domain.appointment import Actor, Appointment
 from bookings.domain.audit import FIRST, Entry, hash_of
 from bookings.domain.lifecycle import Action
+from bookings.rows import row_of
+from shared.db import Connection
 from shared.ids import new_id
 from shared.messaging import outbox
 
@@ -30,9 +32,41 @@ audited AS (
 SELECT EXISTS (SELECT FROM changed)
 """
 
+_ENTER = f"""
+WITH changed AS (
+    UPDATE appointments SET (audit_sequence, audit_hash) = (
+        SELECT audit_sequence, audit_hash FROM jsonb_populate_record(NULL::appointments, $1)
+    )
+    WHERE id = ($1::jsonb ->> 'id')::uuid
+      AND audit_sequence = ($1::jsonb ->> 'audit_sequence')::integer - 1
+    RETURNING id
+), audited AS (
+    INSERT INTO audit_events ({AUDITED})
+    SELECT {AUDITED} FROM jsonb_populate_record(NULL::audit_events, $2)
+    WHERE EXISTS (SELECT FROM changed)
+)
+SELECT EXISTS (SELECT FROM changed)
+"""
+
 
 class StaleAppointment(Exception):
     """The appointment has changed since it was read; it must be read FOR UPDATE."""
+
+
+async def enter(
+    db: Connection,
+    appointment: Appointment,
+    action: Action,
+    *,
+    by: Actor,
+    metadata: dict[str, Any],
+    at: datetime,
+) -> None:
+    """Note in the trail what has happened beside the appointment, which itself does not change and
+    keeps its version. The caller holds the row's lock."""
+    written, entry = entered(appointment, action, by, metadata, at=at)
+    if not await db.fetchval(_ENTER, row_of(written), entry):
+        raise StaleAppointment(f"the trail of {appointment.id} has grown meanwhile")
 
 
 def recorded(

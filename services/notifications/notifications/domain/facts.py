@@ -1,23 +1,36 @@
-"""What a message may say of an appointment.
+"""What a message may say of an appointment, or of a provider's calendar.
 
 No contact data, which is looked up when the message leaves; no service, reason or notes, which may
 tell of an illness to whoever reads the mail over a shoulder.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from notifications.domain.news import News
+from shared.events.availability import ConflictFound
 from shared.events.booking import AppointmentEvent, CancellationCause
+from shared.events.calendar import CalendarConnectionBroken, CalendarKind
 from shared.events.provider import Mode
 
+MOST_TIMES = 5
 
-class Facts(BaseModel):
+
+class _Kept(BaseModel):
     """Kept with the job as JSON; fields are only ever added, with a default."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+    def as_json(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+
+class Facts(_Kept):
+    """An appointment."""
 
     appointment_id: UUID
     patient_id: UUID
@@ -25,6 +38,7 @@ class Facts(BaseModel):
     provider_id: UUID
     provider_name: str
     provider_timezone: str
+    service_id: UUID | None = None
     start: datetime
     end: datetime
     mode: Mode
@@ -32,6 +46,7 @@ class Facts(BaseModel):
     location_address: str | None = None
     pending_expires_at: datetime | None = None
     cancellation_cause: CancellationCause | None = None
+    rescheduled_from: UUID | None = None
 
     @classmethod
     def of(cls, appointment: AppointmentEvent) -> Self:
@@ -42,6 +57,7 @@ class Facts(BaseModel):
             provider_id=appointment.provider_id,
             provider_name=appointment.provider_name,
             provider_timezone=appointment.provider_timezone,
+            service_id=appointment.service_id,
             start=appointment.start,
             end=appointment.end,
             mode=appointment.mode,
@@ -51,7 +67,51 @@ class Facts(BaseModel):
             cancellation_cause=(
                 appointment.cancellation.cause if appointment.cancellation else None
             ),
+            rescheduled_from=appointment.rescheduled_from,
         )
 
-    def as_json(self) -> dict[str, Any]:
-        return self.model_dump(mode="json")
+
+class ConflictFacts(_Kept):
+    """Appointments that are outside a provider's hours by now."""
+
+    provider_id: UUID
+    cause: str
+    count: int
+    is_complete: bool
+    starts: list[datetime]
+    """Of the earliest ones."""
+
+    @classmethod
+    def of(cls, conflict: ConflictFound) -> Self:
+        return cls(
+            provider_id=conflict.provider_id,
+            cause=conflict.cause,
+            count=len(conflict.appointments),
+            is_complete=conflict.is_complete,
+            starts=sorted(each.start for each in conflict.appointments)[:MOST_TIMES],
+        )
+
+
+class CalendarFacts(_Kept):
+    """A provider's own calendar that cannot be read any more."""
+
+    provider_id: UUID
+    connection_id: UUID
+    calendar: CalendarKind
+
+    @classmethod
+    def of(cls, broken: CalendarConnectionBroken) -> Self:
+        return cls(provider_id=broken.provider_id, connection_id=broken.id, calendar=broken.kind)
+
+
+AnyFacts: TypeAlias = Facts | ConflictFacts | CalendarFacts
+
+
+def facts_of(news: News, stored: Mapping[str, Any]) -> AnyFacts:
+    """Back from ``as_json``."""
+    match news:
+        case News.CONFLICT_FOUND:
+            return ConflictFacts.model_validate(stored)
+        case News.CALENDAR_BROKEN:
+            return CalendarFacts.model_validate(stored)
+    return Facts.model_validate(stored)

@@ -1,12 +1,18 @@
 """Whether a job may be sent at this moment, and what follows from how an attempt ended."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
+from typing import Any
 from uuid import UUID
 
-from notifications.domain.facts import Facts
-from notifications.domain.news import News, Party
+from notifications.domain.facts import AnyFacts, facts_of
+from notifications.domain.local_time import zone_of
+from notifications.domain.news import ChannelName, News, Party
+from notifications.domain.quiet_hours import QuietHours
+from shared.events.notification import FailureReason
 
 MOST_UNKNOWN = 5
 """After so many attempts that may have arrived, another one annoys more than it helps."""
@@ -40,11 +46,17 @@ class Outcome:
 
     status: DeliveryStatus
     response: str
+    provider_id: str | None = None
+    """The next system's own id of the message."""
+    retry_after: timedelta = timedelta()
+    """How long the next system wants to be left alone."""
+    dead_devices: tuple[str, ...] = ()
+    """Tokens that lead nowhere any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """How to reach a person; an erased one is empty."""
+    """How to reach a person, and how they want it; an erased one is empty."""
 
     name: str | None
     email: str | None
@@ -52,51 +64,108 @@ class Contact:
     language: str
     timezone: str
     is_erased: bool
+    devices: tuple[str, ...] = ()
+    quiet: QuietHours | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """A claimed job, as things stand at ``now`` by the database's clock."""
 
     id: UUID
-    news: News
+    kind: str
     party: Party
-    facts: Facts
+    channel: str
+    fallback: tuple[str, ...]
+    recipient_id: UUID
     recipient: Contact | None
     patient_name: str | None
-    now: datetime
-    expires_at: datetime
-    wanted_status: str
+    stored: Mapping[str, Any]
+    appointment_id: UUID | None
+    version: int | None
+    """The appointment's, when this was planned."""
+    wanted_status: str | None
     """The appointment's status that the message is about."""
     appointment_status: str | None
+    replaced_version: int | None
+    """Of the appointment that this one replaces."""
+    now: datetime
+    due_at: datetime
+    expires_at: datetime
     unknown_attempts: int
+    traceparent: str | None
+
+    @cached_property
+    def news(self) -> News:
+        return News(self.kind)
+
+    @cached_property
+    def facts(self) -> AnyFacts:
+        """Raises ValueError when what is stored cannot be read."""
+        return facts_of(self.news, self.stored)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Objection:
     """Why a job must not be sent now, and what becomes of it; QUEUED means that it waits."""
 
     becomes: JobStatus
     reason: str
+    code: FailureReason | None = None
+    """Of one that fails."""
+    tries_next_channel: bool = False
+    until: datetime | None = None
+    """When it may leave; None when that depends on somebody's contact details."""
 
 
-def objection(job: Job, *, address: str | None) -> Objection | None:
+def objection(job: Job, *, address: str | None, is_on: bool = True) -> Objection | None:
     """None when the message may leave at this moment."""
     if job.appointment_status != job.wanted_status:
-        return Objection(
-            JobStatus.WITHDRAWN, f"the appointment is {job.appointment_status or 'unknown'}"
-        )
+        return _withdrawn(f"the appointment is {job.appointment_status or 'unknown'}")
     if job.recipient is not None and job.recipient.is_erased:
-        return Objection(JobStatus.WITHDRAWN, "the recipient is erased")
+        return _withdrawn("the recipient is erased")
     if job.now >= job.expires_at:
-        return Objection(JobStatus.FAILED, "too late to be of use")
+        return _failed("too late to be of use", "too_late")
     if job.unknown_attempts >= MOST_UNKNOWN:
-        return Objection(JobStatus.FAILED, "too often without knowing whether it was sent")
+        return _failed("too often without knowing whether it was sent", "unknown")
+    if not is_on:
+        return _elsewhere("the channel is off")
     if job.recipient is None:
-        return Objection(JobStatus.QUEUED, "the recipient is not known yet")
+        return Objection(becomes=JobStatus.QUEUED, reason="the recipient is not known yet")
+    if until := _quiet_until(job, job.recipient):
+        return Objection(becomes=JobStatus.QUEUED, reason="quiet hours", until=until)
     if address is None:
-        return Objection(JobStatus.QUEUED, "the recipient has no address for this channel")
+        return _without_address(job)
     return None
+
+
+def _without_address(job: Job) -> Objection:
+    reason = "the recipient has no address for this channel"
+    if job.fallback:
+        return _elsewhere(reason)
+    if job.channel == ChannelName.PUSH:
+        return _withdrawn("the recipient has no device")
+    return Objection(becomes=JobStatus.QUEUED, reason=reason)
+
+
+def _quiet_until(job: Job, recipient: Contact) -> datetime | None:
+    """For what is late, or was planned before the recipient's wishes were known."""
+    if recipient.quiet is None or not job.news.can_wait:
+        return None
+    window = recipient.quiet.around(job.now, zone_of(recipient.timezone))
+    return window[1] if window and window[1] < job.expires_at else None
+
+
+def _withdrawn(reason: str) -> Objection:
+    return Objection(becomes=JobStatus.WITHDRAWN, reason=reason)
+
+
+def _failed(reason: str, code: FailureReason) -> Objection:
+    return Objection(becomes=JobStatus.FAILED, reason=reason, code=code)
+
+
+def _elsewhere(reason: str) -> Objection:
+    return Objection(becomes=JobStatus.QUEUED, reason=reason, tries_next_channel=True)
 
 
 _AFTER = {

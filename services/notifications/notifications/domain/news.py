@@ -1,12 +1,7 @@
-"""What an appointment's change means to the people in it."""
+"""What there is to tell, to whom, and by which ways."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Self
-from uuid import UUID
 
-from notifications.domain.facts import Facts
 from shared.events.booking import AppointmentEvent
 
 
@@ -17,18 +12,54 @@ class Party(StrEnum):
     PROVIDER = "provider"
 
 
+class ChannelName(StrEnum):
+    EMAIL = "email"
+    SMS = "sms"
+    PUSH = "push"
+    IN_APP = "in_app"
+
+
+class Category(StrEnum):
+    """What people choose their channels for."""
+
+    APPOINTMENTS = "appointments"
+    REMINDERS = "reminders"
+    AFTER_VISIT = "after_visit"
+    OPERATIONS = "operations"
+    """What a provider has to look after: conflicts, broken calendars."""
+
+
 class News(StrEnum):
     REQUESTED = "requested"
+    REQUEST_EXPIRES = "request_expires"
     CONFIRMED = "confirmed"
     RESCHEDULED = "rescheduled"
     CANCELLED = "cancelled"
     REJECTED = "rejected"
     REQUEST_EXPIRED = "request_expired"
+    REMINDER = "reminder"
+    THANKS = "thanks"
+    FEEDBACK = "feedback"
+    CONFLICT_FOUND = "conflict_found"
+    CALENDAR_BROKEN = "calendar_broken"
+
+    @property
+    def category(self) -> Category:
+        return _CATEGORIES.get(self, Category.APPOINTMENTS)
+
+    @property
+    def can_wait(self) -> bool:
+        """It keeps quiet hours, and whoever gets it by mail can end it with one click."""
+        return self.category in (Category.REMINDERS, Category.AFTER_VISIT)
 
 
-class ChannelName(StrEnum):
-    EMAIL = "email"
-
+_CATEGORIES = {
+    News.REMINDER: Category.REMINDERS,
+    News.THANKS: Category.AFTER_VISIT,
+    News.FEEDBACK: Category.AFTER_VISIT,
+    News.CONFLICT_FOUND: Category.OPERATIONS,
+    News.CALENDAR_BROKEN: Category.OPERATIONS,
+}
 
 # A hold that ended was never more than a wish, and of a move the new appointment tells.
 _OF_CAUSE = {
@@ -39,48 +70,9 @@ _OF_CAUSE = {
     "pending_expired": News.REQUEST_EXPIRED,
 }
 
-_AT_LEAST = timedelta(hours=1)
-_AT_MOST = timedelta(days=3)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Telling:
-    """One piece of news for one person over one channel."""
-
-    news: News
-    channel: ChannelName
-    party: Party
-    recipient_id: UUID
-    appointment_id: UUID
-    appointment_version: int
-    appointment_status: str
-    facts: Facts
-    expires_at: datetime
-
-    @property
-    def dedupe_key(self) -> str:
-        """Without the version: an appointment is confirmed once, however often it is changed."""
-        return f"{self.appointment_id}:{self.news}:{self.party}:{self.channel}"
-
-    @classmethod
-    def of(cls, appointment: AppointmentEvent, news: News, party: Party) -> Self:
-        return cls(
-            news=news,
-            channel=ChannelName.EMAIL,
-            party=party,
-            recipient_id=(
-                appointment.user_id if party is Party.PATIENT else appointment.provider_id
-            ),
-            appointment_id=appointment.id,
-            appointment_version=appointment.version,
-            appointment_status=appointment.status,
-            facts=Facts.of(appointment),
-            expires_at=useful_until(appointment),
-        )
-
 
 def news_of(appointment: AppointmentEvent) -> News | None:
-    """What both parties are to be told of the appointment as it is now; None for nothing.
+    """What both parties are to be told at once of the appointment as it is now; None for nothing.
 
     Judged by what the appointment is, not by the event's name, so that whichever event of it
     arrives first, or last, leads to the same.
@@ -93,22 +85,6 @@ def news_of(appointment: AppointmentEvent) -> News | None:
         case "cancelled" if _was_more_than_held(appointment) and appointment.cancellation:
             return _OF_CAUSE.get(appointment.cancellation.cause)
     return None
-
-
-def tellings(appointment: AppointmentEvent) -> list[Telling]:
-    """One for each party, or none."""
-    news = news_of(appointment)
-    return [] if news is None else [Telling.of(appointment, news, party) for party in Party]
-
-
-def useful_until(appointment: AppointmentEvent) -> datetime:
-    """Until the appointment begins, but for at least an hour and at most three days.
-
-    The news counts from when it happened: a history that is replayed into an empty database tells
-    nobody what was so weeks ago.
-    """
-    happened_at = appointment.change.at
-    return min(max(appointment.start, happened_at + _AT_LEAST), happened_at + _AT_MOST)
 
 
 def _was_more_than_held(appointment: AppointmentEvent) -> bool:

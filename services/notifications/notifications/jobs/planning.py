@@ -1,65 +1,122 @@
 """What events do to jobs; always part of the event's transaction."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from notifications.domain.news import Party, Telling
+from notifications import announcements
+from notifications.domain.news import Party
+from notifications.domain.schedule import ANCHORS
+from notifications.domain.tellings import About, Telling
 from shared.db import Connection
-from shared.ids import new_id
+from shared.messaging import outbox
 from shared.observability import current_traceparent
 
 WAKE_CHANNEL = "notification_jobs"
 
+_UNWANTED = "not wanted any more"
+_LATER = [news.value for news in ANCHORS]
 
 _PLAN = f"""
-WITH planned AS (
-    INSERT INTO notification_jobs (id, dedupe_key, kind, channel, party, recipient_id,
-        appointment_id, appointment_version, appointment_status, payload, due_at, expires_at,
-        traceparent)
-    SELECT id, dedupe_key, kind, channel, party, recipient_id, appointment_id,
-        appointment_version, appointment_status, payload, now(), expires_at, $2
-    FROM jsonb_populate_recordset(NULL::notification_jobs, $1)
-    WHERE expires_at > now()
-    ON CONFLICT (dedupe_key) DO NOTHING
-    RETURNING id
+WITH given AS (
+    SELECT * FROM jsonb_to_recordset($1) AS given (id uuid, dedupe_key text, kind text,
+        channel text, fallback text[], party text, recipient_id uuid, appointment_id uuid,
+        appointment_version integer, appointment_status text, payload jsonb, due_at timestamptz,
+        expires_at timestamptz, event jsonb)
+), before AS (
+    SELECT j.dedupe_key, j.due_at FROM notification_jobs j JOIN given USING (dedupe_key)
+    WHERE j.status = 'queued'
+), planned AS (
+    INSERT INTO notification_jobs AS j (id, dedupe_key, kind, channel, fallback, party,
+        recipient_id, appointment_id, appointment_version, appointment_status, payload, due_at,
+        expires_at, traceparent)
+    SELECT id, dedupe_key, kind, channel, fallback, party, recipient_id, appointment_id,
+        appointment_version, appointment_status, payload, coalesce(due_at, now()), expires_at, $2
+    FROM given WHERE expires_at > now() ORDER BY dedupe_key
+    ON CONFLICT (dedupe_key) DO UPDATE
+    SET channel = excluded.channel, fallback = excluded.fallback,
+        appointment_version = excluded.appointment_version,
+        appointment_status = excluded.appointment_status, payload = excluded.payload,
+        expires_at = excluded.expires_at,
+        due_at = CASE WHEN j.kind = ANY($3::text[]) THEN excluded.due_at ELSE j.due_at END,
+        status = 'queued', ended_at = NULL, last_error = NULL
+    WHERE j.status = 'queued' OR j.status = 'withdrawn' AND j.last_error = '{_UNWANTED}'
+    RETURNING j.id, j.dedupe_key, j.due_at
+), withdrawn AS (
+    UPDATE notification_jobs
+    SET status = 'withdrawn', ended_at = now(), last_error = 'the appointment is ' || $5
+    WHERE appointment_id = $4 AND appointment_status <> $5 AND status = 'queued'
+        AND dedupe_key NOT IN (SELECT dedupe_key FROM given)
+), announced AS (
+    INSERT INTO outbox (id, type, subject, sequence, traceparent, data)
+    SELECT e.id, e.type, e.subject, e.sequence, e.traceparent, e.data
+    FROM given JOIN planned USING (dedupe_key) LEFT JOIN before USING (dedupe_key),
+        jsonb_populate_record(NULL::outbox, given.event) e
+    WHERE given.event IS NOT NULL AND before.due_at IS DISTINCT FROM planned.due_at
 )
-SELECT pg_notify('{WAKE_CHANNEL}', '') WHERE EXISTS (SELECT FROM planned)
+SELECT pg_notify('{WAKE_CHANNEL}', '')
+WHERE EXISTS (SELECT FROM planned WHERE due_at <= now())
 """
-"""The call goes out once this is committed; it costs little where commits are not thousands a
-second."""
+"""One statement, because every event of an appointment runs it. The call goes out once this is
+committed; it costs little where commits are not thousands a second."""
 
 
-async def plan(db: Connection, tellings: Sequence[Telling]) -> None:
-    """Have each told once, however often this is asked for; what is of no use by now, never."""
-    jobs = [
-        {
-            "id": new_id(),
-            "dedupe_key": telling.dedupe_key,
-            "kind": telling.news.value,
-            "channel": telling.channel.value,
-            "party": telling.party.value,
-            "recipient_id": telling.recipient_id,
-            "appointment_id": telling.appointment_id,
-            "appointment_version": telling.appointment_version,
-            "appointment_status": telling.appointment_status,
-            "payload": telling.facts.as_json(),
-            "expires_at": telling.expires_at,
-        }
-        for telling in tellings
-    ]
-    await db.execute(_PLAN, jobs, current_traceparent())
+async def plan(
+    db: Connection, tellings: Sequence[Telling], *, now: datetime, about: About | None = None
+) -> None:
+    """Have each told once, however often this is asked for; what is of no use by now, never.
 
-
-async def withdraw_outdated(db: Connection, appointment_id: UUID, status: str) -> None:
-    """The appointment has ``status`` now: what is queued for another one is not said any more."""
+    What is queued already is told as it is planned now. What is queued for another status of the
+    appointment ``about`` is not said any more. Later tellings make reminders known as events.
+    """
+    jobs = [_row(telling, now) for telling in tellings]
     await db.execute(
-        """
+        _PLAN,
+        jobs,
+        current_traceparent(),
+        _LATER,
+        about and about.id,
+        about and about.status,
+    )
+
+
+def _row(telling: Telling, now: datetime) -> dict[str, Any]:
+    event = announcements.scheduled(telling, now)
+    about = telling.about
+    return {
+        "id": telling.id,
+        "dedupe_key": telling.dedupe_key,
+        "kind": telling.news.value,
+        "channel": telling.way[0].value,
+        "fallback": [each.value for each in telling.way[1:]],
+        "party": telling.party.value,
+        "recipient_id": telling.recipient_id,
+        "appointment_id": about and about.id,
+        "appointment_version": about and about.version,
+        "appointment_status": about and about.status,
+        "payload": telling.facts.as_json(),
+        "due_at": telling.due_at,
+        "expires_at": telling.expires_at,
+        "event": event and outbox.row(event),
+    }
+
+
+async def withdraw_unwanted(
+    db: Connection, party: Party, person_id: UUID, wanted: Sequence[Telling]
+) -> None:
+    """Of what is queued for later, the person wants no more than this; it may be planned again."""
+    await db.execute(
+        f"""
         UPDATE notification_jobs
-        SET status = 'withdrawn', ended_at = now(), last_error = 'the appointment is ' || $2
-        WHERE appointment_id = $1 AND appointment_status <> $2 AND status = 'queued'
+        SET status = 'withdrawn', ended_at = now(), last_error = '{_UNWANTED}'
+        WHERE recipient_id = $2 AND party = $1 AND status = 'queued' AND kind = ANY($3::text[])
+            AND dedupe_key <> ALL($4::text[]) AND appointment_id IS NOT NULL
         """,
-        appointment_id,
-        status,
+        party.value,
+        person_id,
+        _LATER,
+        [each.dedupe_key for each in wanted],
     )
 
 
@@ -73,6 +130,19 @@ async def withdraw_all_for(db: Connection, party: Party, person_id: UUID) -> Non
         """,
         party.value,
         person_id,
+    )
+
+
+async def withdraw(db: Connection, dedupe_prefix: str, *, recipient_id: UUID, reason: str) -> None:
+    """What begins so and is still queued has become pointless."""
+    await db.execute(
+        """
+        UPDATE notification_jobs SET status = 'withdrawn', ended_at = now(), last_error = $3
+        WHERE recipient_id = $2 AND status = 'queued' AND starts_with(dedupe_key, $1)
+        """,
+        dedupe_prefix,
+        recipient_id,
+        reason,
     )
 
 

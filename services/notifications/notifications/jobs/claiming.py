@@ -1,0 +1,129 @@
+"""Due jobs into a worker's hands, with all that is needed to send them."""
+
+from collections.abc import Collection
+from datetime import timedelta
+from uuid import UUID
+
+import asyncpg
+
+from notifications.domain.job import Contact, Job
+from notifications.domain.news import Party
+from notifications.domain.preferences import Preferences
+from shared.db import Connection
+
+_CLAIM = """
+WITH taken AS (
+    UPDATE notification_jobs
+    SET status = 'sending', locked_by = $1, locked_until = now() + $5::interval
+    WHERE id IN (
+        SELECT id FROM notification_jobs
+        WHERE status = 'queued' AND due_at <= now()
+            AND (channel = ANY($2::text[]) OR channel = ANY($3::text[]) AND fallback <> '{}')
+        ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED
+    )
+    RETURNING *
+)
+SELECT t.id, t.kind, t.party, t.channel, t.fallback, t.recipient_id, t.payload,
+    t.appointment_id, t.appointment_version, t.appointment_status, t.due_at, t.expires_at,
+    t.traceparent, now() AS now, a.status AS known_status, replaced.version AS replaced_version,
+    patient.name AS patient_name, r.person_id AS contact_id, r.name, r.email, r.phone, r.language,
+    r.timezone, r.is_erased, p.data AS preferences,
+    CASE WHEN t.attempts = 0 THEN 0 ELSE (
+        SELECT count(*) FROM notification_deliveries d
+        WHERE d.job_id = t.id AND d.status = 'unknown'
+    ) END AS unknown_attempts,
+    CASE WHEN t.channel = 'push' THEN ARRAY(
+        SELECT token FROM push_devices d WHERE d.user_id = t.recipient_id ORDER BY created_at
+    ) ELSE '{}' END AS devices
+FROM taken t
+LEFT JOIN appointments a ON a.id = t.appointment_id
+LEFT JOIN appointments replaced ON replaced.id = (t.payload ->> 'rescheduled_from')::uuid
+LEFT JOIN contacts r ON r.party = t.party AND r.person_id = t.recipient_id
+LEFT JOIN contacts patient ON patient.party = 'patient'
+    AND patient.person_id = (t.payload ->> 'patient_id')::uuid
+LEFT JOIN notification_preferences p ON p.user_id = t.recipient_id
+"""
+
+
+async def claim(
+    db: Connection,
+    worker: UUID,
+    *,
+    channels: Collection[str],
+    off: Collection[str],
+    limit: int,
+    lease: timedelta,
+) -> list[Job]:
+    """Due jobs of these channels, the longest due first; nobody else gets the same.
+
+    Of the channels that are ``off`` those that can go another way.
+    """
+    rows = await db.fetch(_CLAIM, worker, list(channels), list(off), limit, lease)
+    return [_job_of(row) for row in rows]
+
+
+async def renew(db: Connection, worker: UUID, jobs: Collection[UUID], *, lease: timedelta) -> None:
+    """Keep the leases on jobs whose messages are still on their way."""
+    await db.execute(
+        """
+        UPDATE notification_jobs SET locked_until = now() + $3::interval
+        WHERE id = ANY($2::uuid[]) AND locked_by = $1 AND status = 'sending'
+        """,
+        worker,
+        list(jobs),
+        lease,
+    )
+
+
+async def give_back(db: Connection, worker: UUID, job_id: UUID, *, reason: str) -> None:
+    """As if it had never been claimed: the channel is down, and that costs the job no attempt."""
+    await db.execute(
+        """
+        UPDATE notification_jobs
+        SET status = 'queued', locked_by = NULL, locked_until = NULL, last_error = $3
+        WHERE id = $1 AND locked_by = $2 AND status = 'sending'
+        """,
+        job_id,
+        worker,
+        reason,
+    )
+
+
+def _job_of(row: asyncpg.Record) -> Job:
+    return Job(
+        id=row["id"],
+        kind=row["kind"],
+        party=Party(row["party"]),
+        channel=row["channel"],
+        fallback=tuple(row["fallback"]),
+        recipient_id=row["recipient_id"],
+        recipient=_contact_of(row),
+        patient_name=row["patient_name"],
+        stored=row["payload"],
+        appointment_id=row["appointment_id"],
+        version=row["appointment_version"],
+        wanted_status=row["appointment_status"],
+        appointment_status=row["known_status"],
+        replaced_version=row["replaced_version"],
+        now=row["now"],
+        due_at=row["due_at"],
+        expires_at=row["expires_at"],
+        unknown_attempts=row["unknown_attempts"],
+        traceparent=row["traceparent"],
+    )
+
+
+def _contact_of(row: asyncpg.Record) -> Contact | None:
+    if row["contact_id"] is None:
+        return None
+    preferences = Preferences.of(row["preferences"])
+    return Contact(
+        name=row["name"],
+        email=row["email"],
+        phone=row["phone"],
+        language=preferences.language or row["language"],
+        timezone=preferences.timezone or row["timezone"],
+        is_erased=row["is_erased"],
+        devices=tuple(row["devices"]),
+        quiet=preferences.quiet,
+    )

@@ -1,0 +1,1 @@
+"""What follows for the people concerned: one function for each thing that can happen."""
