@@ -1,8 +1,12 @@
 """The notifications API. Wiring only: ``uvicorn --factory notifications.app:make_app``."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from fastapi import FastAPI
 
-from notifications import routes
+from notifications.pages import UnsubscribePages
+from notifications.routes import deliveries, preferences, schedules, unsubscribe
 from notifications.settings import NotificationsSettings
 from shared.app import create_app, process_settings
 
@@ -14,5 +18,17 @@ def make_app(settings: NotificationsSettings | None = None) -> FastAPI:
         service="notifications",
         title="Notifications",
         description="Tells patients and providers what happens to their appointments.",
-        routers=[routes.router],
+        routers=[
+            deliveries.router,
+            preferences.router,
+            schedules.router,
+            unsubscribe.router,
+        ],
+        lifespan_extras=_resources,
     )
+
+
+@asynccontextmanager
+async def _resources(app: FastAPI) -> AsyncIterator[None]:
+    app.state.unsubscribe_pages = UnsubscribePages()
+    yield

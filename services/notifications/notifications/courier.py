@@ -52,7 +52,7 @@ class Courier:
             return
         started = perf_counter()
         async with channel.line() as send:
-            delivery = await self._begin((job, message.id))
+            delivery = await self._begin((job, message))
             if delivery is None:
                 return
             outcome = await send(message)
@@ -93,7 +93,7 @@ class Courier:
             why=against.reason,
         )
 
-    async def _begin_many(self, messages: Sequence[tuple[Job, str]]) -> list[Delivery | None]:
+    async def _begin_many(self, messages: Sequence[tuple[Job, Message]]) -> list[Delivery | None]:
         while True:
             try:
                 async with self._database.autocommit() as db:

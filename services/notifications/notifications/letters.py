@@ -2,18 +2,15 @@
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 from css_inline import CSSInliner
-from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from notifications.catalogues import WRITTEN_IN, Catalogues
 from notifications.domain.job import Job
 from notifications.domain.local_time import locale_of
+from notifications.templating import sandbox
 from notifications.wording import words_of
-
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +69,8 @@ class _Paper:
     def __init__(self, language: str, catalogues: Catalogues) -> None:
         self.language = language
         self._direction = locale_of(language).text_direction
-        self._plain = _environment(catalogues, language, escapes=False)
-        self._marked_up = _environment(catalogues, language, escapes=True)
+        self._plain = sandbox(catalogues, language, escapes=False)
+        self._marked_up = sandbox(catalogues, language, escapes=True)
         # Mail readers know no style sheets.
         self._inliner = CSSInliner(keep_style_tags=False, load_remote_stylesheets=False)
 
@@ -103,22 +100,3 @@ class _Paper:
         return environment.get_template(template).render(
             words, layout=layout, language=self.language, direction=self._direction
         )
-
-
-def _environment(
-    catalogues: Catalogues, language: str, *, escapes: bool
-) -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=escapes,
-        undefined=StrictUndefined,
-        extensions=["jinja2.ext.i18n"],
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
-    environment.policies["ext.i18n.trimmed"] = True
-    environment.install_gettext_translations(  # type: ignore[attr-defined]
-        catalogues.translations(language), newstyle=True
-    )
-    return environment

@@ -1,8 +1,23 @@
 """Why notifications says no."""
 
-from shared.errors import NotFound
+from shared.errors import Conflict, NotFound
 
 
 class UserNotFound(NotFound):
     code = "user_not_found"
     title = "No such user"
+
+
+class ProviderNotFound(NotFound):
+    code = "provider_not_found"
+    title = "No such provider"
+
+
+class LinkNotFound(NotFound):
+    code = "link_not_found"
+    title = "This link leads nowhere"
+
+
+class TooManySchedules(Conflict):
+    code = "too_many_schedules"
+    title = "No further appointment type can have times of its own"

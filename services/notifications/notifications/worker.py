@@ -12,6 +12,7 @@ from notifications.jobs.upkeep import end_expired, forget_old, take_back_stalled
 from notifications.letters import LetterWriter
 from notifications.sender import Sender
 from notifications.settings import NotificationsSettings
+from notifications.unsubscribing import UnsubscribeLinks
 from shared.messaging.loops import messaging_loops
 from shared.observability import logger
 from shared.worker import Loops, Worker, run_worker
@@ -41,7 +42,14 @@ def channels_that_are_on(settings: NotificationsSettings) -> Iterator[Channel]:
     if server is None:
         logger.warning("channel_off", channel=ChannelName.EMAIL.value, missing="SMTP_URL")
         return
-    yield EmailChannel(server, sender=settings.sender, writer=LetterWriter(settings.public_origin))
+    yield EmailChannel(
+        server,
+        sender=settings.sender,
+        writer=LetterWriter(settings.public_origin),
+        links=UnsubscribeLinks(
+            settings.public_origin, secret=settings.service_secret.get_secret_value()
+        ),
+    )
 
 
 def main() -> None:

@@ -160,7 +160,7 @@ def facts_about(news: News, **given: Any) -> Facts | ConflictFacts | CalendarFac
         values = {"provider_id": PROVIDER, "cause": "rules", "count": 1, "is_complete": True}
         return ConflictFacts(**values | {"starts": starts} | given)
     if news is News.CALENDAR_BROKEN:
-        return CalendarFacts(provider_id=PROVIDER, connection_id=uuid4(), calendar="google")
+        return CalendarFacts(provider_id=PROVIDER, connection_id=CALENDAR, calendar="google")
     if news is News.REQUEST_EXPIRES:
         given = {"pending_expires_at": datetime(2026, 11, 21, 16, tzinfo=UTC)} | given
     return some_facts(**given)

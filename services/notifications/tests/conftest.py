@@ -8,10 +8,13 @@ from email.headerregistry import Address
 from pathlib import Path
 from time import monotonic
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
+from fastapi import FastAPI
 
+from notifications.app import make_app
 from notifications.channels.email import EmailChannel
 from notifications.channels.smtp import SmtpServer
 from notifications.consumers import HANDLERS
@@ -19,11 +22,16 @@ from notifications.domain.job import Backoff
 from notifications.domain.schedule import ANCHORS
 from notifications.letters import LetterWriter
 from notifications.sender import Pace, Sender
+from notifications.settings import NotificationsSettings
+from notifications.unsubscribing import UnsubscribeLinks
 from shared.db import Database
 from shared.events.booking import BookingConfirmed
 from shared.events.envelope import EventData
 from shared.events.notification import NotificationEvent
 from shared.events.registry import EVENT_TYPES
+from shared.http import AsyncClient
+from shared.testing.api import client_of
+from shared.testing.tokens import MakeToken
 
 from .builders import a_patient, a_provider, an_appointment, an_event
 from .mail_host import MailHost
@@ -39,6 +47,7 @@ HASTE = Pace(
 LATER = {news.value for news in ANCHORS}
 
 Events = Callable[[], Awaitable[list[NotificationEvent]]]
+As = Callable[[str, UUID], dict[str, str]]
 Tell = Callable[..., Awaitable[None]]
 Rows = Callable[..., Awaitable[list[asyncpg.Record]]]
 Statuses = Callable[[], Awaitable[list[str]]]
@@ -62,6 +71,27 @@ def tell(database: Database) -> Tell:
                 await HANDLERS[type(fact)](db, an_event(fact))
 
     return tell
+
+
+@pytest.fixture
+def app(settings_values: dict[str, Any]) -> FastAPI:
+    return make_app(NotificationsSettings(**settings_values))
+
+
+@pytest.fixture
+async def api(app: FastAPI) -> AsyncIterator[AsyncClient]:
+    async with client_of(app) as client:
+        yield client
+
+
+@pytest.fixture
+def as_user(make_token: MakeToken) -> As:
+    """``headers=as_user("patient", PATIENT)``"""
+
+    def headers(role: str, sub: UUID) -> dict[str, str]:
+        return {"Authorization": f"Bearer {make_token(role, sub)}"}
+
+    return headers
 
 
 @pytest.fixture
@@ -169,6 +199,7 @@ def make_sender(database: Database, database_url: str, mail_host: MailHost) -> M
             SmtpServer.of(mail_host.url),
             sender=SENDER,
             writer=LetterWriter("https://medic.example"),
+            links=UnsubscribeLinks("https://medic.example", secret="a secret"),
             answer_timeout=given.pop("answer_timeout", 5.0),
         )
         values: dict[str, Any] = {

@@ -1,6 +1,5 @@
 """The API from outside: what was sent, shown to those whom it concerns."""
 
-from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -8,42 +7,18 @@ from uuid import UUID, uuid4
 import pytest
 from fastapi import FastAPI
 
-from notifications.app import make_app
-from notifications.settings import NotificationsSettings
 from shared.db import Database
 from shared.events.booking import BookingConfirmed
 from shared.http import AsyncClient
-from shared.testing.api import client_of
 from shared.testing.promises import broken_promises
 from shared.testing.tokens import MakeToken
 
 from .builders import PATIENT, PATIENT_EMAIL, PROVIDER, an_appointment
-from .conftest import Tell
-
-As = Callable[[str, UUID], dict[str, str]]
+from .conftest import As, Tell
 
 
 def of(user_id: UUID | str) -> str:
     return f"/v1/users/{user_id}/notification-deliveries"
-
-
-@pytest.fixture
-def app(settings_values: dict[str, Any]) -> FastAPI:
-    return make_app(NotificationsSettings(**settings_values))
-
-
-@pytest.fixture
-async def api(app: FastAPI) -> AsyncIterator[AsyncClient]:
-    async with client_of(app) as client:
-        yield client
-
-
-@pytest.fixture
-def as_user(make_token: MakeToken) -> As:
-    def headers(role: str, sub: UUID) -> dict[str, str]:
-        return {"Authorization": f"Bearer {make_token(role, sub)}"}
-
-    return headers
 
 
 @pytest.mark.usefixtures("known_people")

@@ -14,6 +14,7 @@ from notifications.channels.smtp import SmtpServer
 from notifications.domain.news import News, Party
 from notifications.domain.schedule import WORDINGS
 from notifications.letters import Letter, LetterWriter
+from notifications.unsubscribing import UnsubscribeLinks
 
 from .builders import a_contact, a_job
 from .conftest import SENDER
@@ -34,6 +35,7 @@ def channel() -> EmailChannel:
         SmtpServer.of("smtp://localhost:1"),
         sender=SENDER,
         writer=LetterWriter("https://medic.example"),
+        links=UnsubscribeLinks("https://medic.example", secret="a secret"),
     )
 
 

@@ -114,7 +114,7 @@ def test_the_job_keeps_neither_contacts_nor_what_the_visit_is_for() -> None:
 
 
 def test_every_news_has_a_wording_for_everybody_whom_it_is_told() -> None:
-    from notifications.letters import TEMPLATES
+    from notifications.templating import TEMPLATES
 
     written = {path.name for path in TEMPLATES.glob("*_p*.jinja")}
 

@@ -17,6 +17,7 @@ from notifications.channels.email import EmailChannel
 from notifications.channels.smtp import SmtpServer
 from notifications.domain.job import DeliveryStatus
 from notifications.letters import LetterWriter
+from notifications.unsubscribing import UnsubscribeLinks
 
 from .conftest import SENDER
 from .mail_host import MailHost
@@ -30,6 +31,7 @@ def channel(url: str, tls: ssl.SSLContext | None = None) -> EmailChannel:
         SmtpServer.of(url),
         sender=SENDER,
         writer=LetterWriter("https://medic.example"),
+        links=UnsubscribeLinks("https://medic.example", secret="a secret"),
         answer_timeout=5,
         tls=tls,
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from notifications.domain.job import Contact, Job, Outcome
+from notifications.unsubscribing import UnsubscribeLink
 
 
 class ChannelDown(Exception):
@@ -24,6 +25,8 @@ class Message:
     """The same for every attempt of one job, so that a second copy can be recognised."""
     address: str
     content: bytes
+    unsubscribe: UnsubscribeLink | None = None
+    """The link in it, which must be known before it leaves."""
 
 
 Send = Callable[[Message], Awaitable[Outcome]]

@@ -22,6 +22,7 @@ from notifications.domain.job import Contact, DeliveryStatus, Job, Outcome
 from notifications.domain.news import ChannelName
 from notifications.domain.plain_text import one_line
 from notifications.letters import LetterWriter
+from notifications.unsubscribing import UnsubscribeLinks
 
 _ANSWER_TIMEOUT = 30.0
 _SEND_LIMIT = 60.0
@@ -38,11 +39,13 @@ class EmailChannel:
         *,
         sender: Address,
         writer: LetterWriter,
+        links: UnsubscribeLinks,
         answer_timeout: float = _ANSWER_TIMEOUT,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._sender = sender
         self._writer = writer
+        self._links = links
         self._lines = SmtpLines(server, own_name=sender.domain, timeout=answer_timeout, tls=tls)
 
     @property
@@ -59,13 +62,16 @@ class EmailChannel:
         except UnusableAddress as error:
             raise Unsendable(str(error)) from None
         message_id = f"<{job.id}@{self._sender.domain}>"
+        link = self._links.link(job.recipient_id, job.news.category) if job.news.can_wait else None
+        url = link.url if link else None
         content = mime_mail(
-            self._writer.letter(job),
+            self._writer.letter(job, unsubscribe_link=url),
             sender=self._sender,
             recipient=recipient,
             message_id=message_id,
+            unsubscribe_link=url,
         )
-        return Message(message_id, recipient.addr_spec, content)
+        return Message(message_id, recipient.addr_spec, content, link)
 
     @asynccontextmanager
     async def line(self) -> AsyncIterator[Send]:

@@ -37,8 +37,18 @@ def mail_address(text: str, *, name: str | None = None) -> Address:
         raise UnusableAddress("not a usable e-mail address") from None
 
 
-def mime_mail(letter: Letter, *, sender: Address, recipient: Address, message_id: str) -> bytes:
-    """The letter as plain text and as HTML, from ``sender`` to ``recipient``."""
+def mime_mail(
+    letter: Letter,
+    *,
+    sender: Address,
+    recipient: Address,
+    message_id: str,
+    unsubscribe_link: str | None = None,
+) -> bytes:
+    """The letter as plain text and as HTML, from ``sender`` to ``recipient``.
+
+    Mail programs offer ``unsubscribe_link`` as a button (RFC 8058).
+    """
     boundary = f"=_{uuid4().hex}"
     headers = {
         "From": _mailbox(sender),
@@ -48,6 +58,7 @@ def mime_mail(letter: Letter, *, sender: Address, recipient: Address, message_id
         "Message-ID": message_id,
         "Auto-Submitted": "auto-generated",
         "Content-Language": letter.language,
+        **_unsubscribing(unsubscribe_link),
         "MIME-Version": "1.0",
         "Content-Type": f'multipart/alternative; boundary="{boundary}"',
     }
@@ -62,6 +73,15 @@ def mime_mail(letter: Letter, *, sender: Address, recipient: Address, message_id
             *(dashes, b"--\r\n"),
         ]
     )
+
+
+def _unsubscribing(link: str | None) -> dict[str, str]:
+    if link is None:
+        return {}
+    return {
+        "List-Unsubscribe": f"<{link}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    }
 
 
 def _mailbox(address: Address) -> str:

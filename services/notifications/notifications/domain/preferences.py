@@ -45,7 +45,10 @@ class Preferences:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "channels": {key: sorted(value) for key, value in self.channels.items()},
+            "channels": {
+                category.value: sorted(each.value for each in allowed)
+                for category, allowed in self.channels.items()
+            },
             "reminder_minutes": self.reminder_minutes,
             "quiet": self.quiet and [f"{self.quiet.start:%H:%M}", f"{self.quiet.end:%H:%M}"],
             "language": self.language,

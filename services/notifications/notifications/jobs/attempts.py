@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from notifications import announcements
+from notifications.channels import Message
 from notifications.domain.job import Job, JobStatus, Objection, Outcome, job_after
 from shared.db import Connection
 from shared.events.notification import NotificationEvent
@@ -31,6 +32,10 @@ _ANNOUNCE = f"""
 _BEGIN = """
 WITH asked AS (
     SELECT * FROM unnest($2::uuid[], $3::uuid[], $4::text[]) AS asked (job_id, id, message_id)
+), linked AS (
+    INSERT INTO unsubscribe_links (token_hash, user_id, category)
+    SELECT DISTINCT * FROM unnest($5::bytea[], $6::uuid[], $7::text[])
+    ON CONFLICT DO NOTHING
 ), looked AS (
     SELECT asked.*, j.appointment_status IS NOT DISTINCT FROM a.status AS is_true,
         coalesce('the appointment is ' || a.status, 'the appointment is unknown') AS why_not
@@ -126,18 +131,22 @@ class Ended:
 
 
 async def begin(
-    db: Connection, worker: UUID, messages: Sequence[tuple[Job, str]]
+    db: Connection, worker: UUID, messages: Sequence[tuple[Job, Message]]
 ) -> list[Delivery | None]:
-    """Record that messages, given by their ids, are about to leave, and look at each job for the
-    last time: None for one that must not leave, because its lease is lost or its appointment has
-    moved on, which withdraws it."""
+    """Record that messages are about to leave, and look at each job for the last time: None for one
+    that must not leave, because its lease is lost or its appointment has moved on, which withdraws
+    it."""
     jobs = {job.id: job for job, _ in messages}
+    links = [message.unsubscribe for _, message in messages if message.unsubscribe]
     rows = await db.fetch(
         _BEGIN,
         worker,
         list(jobs),
         [new_id() for _ in messages],
-        [message_id for _, message_id in messages],
+        [message.id for _, message in messages],
+        [link.token_hash for link in links],
+        [link.user_id for link in links],
+        [link.category.value for link in links],
     )
     begun = {
         row["job_id"]: Delivery(row["id"], jobs[row["job_id"]], row["attempt"]) for row in rows

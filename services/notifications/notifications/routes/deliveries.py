@@ -1,10 +1,11 @@
-"""HTTP in, one read, HTTP out."""
+"""What was sent to somebody."""
 
 from notifications import queries
+from notifications.access import check_user
 from notifications.refusals import UserNotFound
-from notifications.schemas import DeliveriesOut, DeliveriesQuery
+from notifications.schemas.deliveries import DeliveriesOut, DeliveriesQuery
 from shared.app import new_router
-from shared.auth import CurrentUser, Principal, Role
+from shared.auth import CurrentUser
 from shared.cursors import CursorInvalid, position_of
 from shared.db import SqlReading
 from shared.fields import FromQuery, Id
@@ -18,14 +19,8 @@ async def list_notification_deliveries(
     user_id: Id, wanted: FromQuery[DeliveriesQuery], db: SqlReading, user: CurrentUser
 ) -> DeliveriesOut:
     """What was sent to the user, when, over which channel and how it ended; the latest first."""
-    if not _may_see(user, user_id):
-        raise UserNotFound("no such user")
+    check_user(user, user_id)
     rows = await queries.deliveries_to(
         db, user_id, after=position_of(wanted.cursor), limit=wanted.limit + 1
     )
     return DeliveriesOut.of(rows, limit=wanted.limit)
-
-
-def _may_see(user: Principal, user_id: object) -> bool:
-    is_owner = user.id == user_id and user.role in (Role.PATIENT, Role.PROVIDER)
-    return is_owner or user.role is Role.ADMIN

@@ -1,4 +1,4 @@
-"""Answers of the notifications API."""
+"""What was sent, as those see it whom it concerns."""
 
 from typing import Self
 from uuid import UUID
@@ -22,7 +22,7 @@ class DeliveryOut(Answer):
     """The same for every attempt of one notification."""
     kind: str
     channel: str
-    appointment_id: UUID
+    appointment_id: UUID | None
     attempt: int
     status: str
     """``sending``, ``sent``, ``deferred``, ``refused``, or ``unknown`` when nobody can say."""

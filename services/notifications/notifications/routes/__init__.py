@@ -1,0 +1,1 @@
+"""HTTP in, one use case or one read, HTTP out."""
