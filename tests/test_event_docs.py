@@ -10,21 +10,22 @@ from shared.events.registry import EVENT_TYPES
 from shared.messaging.topology import LISTENERS
 
 PAGE = Path(__file__).parents[1] / "docs" / "events.md"
-PACKAGES = {
-    "availability": "availability",
-    "bookings": "bookings",
-    "calendar-sync": "calendar_sync",
-    "notifications": "notifications",
-    "reservations": "reservations",
+CONSUMERS = {
+    "availability": "availability.consumers",
+    "bookings": "bookings.consumers",
+    "calendar-sync": "calendar_sync.consumers",
+    "notifications": "notifications.consumers",
+    "notifications-realtime": "notifications.realtime.consumers",
+    "reservations": "reservations.consumers",
 }
 
 ROW = re.compile(r"^\| `([a-z_]+\.[a-z_]+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
 NOBODY = "–"
 
 
-def heard_by(service: str) -> set[str]:
-    """The event types for which the service has a handler."""
-    handlers = import_module(f"{PACKAGES[service]}.consumers").HANDLERS
+def heard_by(queue: str) -> set[str]:
+    """The event types for which the queue's service has a handler."""
+    handlers = import_module(CONSUMERS[queue]).HANDLERS
     return {event.type for event in handlers}
 
 
@@ -45,14 +46,18 @@ def test_every_row_names_the_sender(rows: list[tuple[str, str, str, str]]) -> No
 
 def test_every_row_names_the_listeners(rows: list[tuple[str, str, str, str]]) -> None:
     documented = {event: listeners for event, _, listeners, _ in rows}
-    heard = {service: heard_by(service) for service in sorted(PACKAGES)}
+    heard = {queue: heard_by(queue) for queue in sorted(CONSUMERS)}
 
     assert documented == {
-        event: ", ".join(service for service in heard if event in heard[service]) or NOBODY
+        event: ", ".join(queue for queue in heard if event in heard[queue]) or NOBODY
         for event in EVENT_TYPES
     }
 
 
-@pytest.mark.parametrize("service", PACKAGES)
-def test_the_broker_sends_a_service_what_it_handles(service: str) -> None:
-    assert heard_by(service) == set(LISTENERS[service])
+@pytest.mark.parametrize("queue", CONSUMERS)
+def test_the_broker_sends_a_service_what_it_handles(queue: str) -> None:
+    assert heard_by(queue) == set(LISTENERS[queue])
+
+
+def test_every_queue_has_a_consumer() -> None:
+    assert LISTENERS.keys() == CONSUMERS.keys()

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from notifications.pages import UnsubscribePages
+from notifications.realtime import routes as realtime
+from notifications.realtime.serving import serve_realtime
 from notifications.routes import deliveries, preferences, schedules, unsubscribe
 from notifications.settings import NotificationsSettings
 from shared.app import create_app, process_settings
@@ -23,6 +25,7 @@ def make_app(settings: NotificationsSettings | None = None) -> FastAPI:
             preferences.router,
             schedules.router,
             unsubscribe.router,
+            realtime.router,
         ],
         lifespan_extras=_resources,
     )
@@ -31,4 +34,5 @@ def make_app(settings: NotificationsSettings | None = None) -> FastAPI:
 @asynccontextmanager
 async def _resources(app: FastAPI) -> AsyncIterator[None]:
     app.state.unsubscribe_pages = UnsubscribePages()
-    yield
+    async with serve_realtime(app):
+        yield

@@ -20,6 +20,13 @@ class NotificationsSettings(ServiceSettings):
     most_at_once: int = Field(default=20, ge=1, le=500)
     """How many messages one worker has on their way at the same time."""
 
+    realtime_streams_per_user: int = Field(default=10, ge=1, le=1000)
+    """How many streams a user may have open in all copies of the API together."""
+    realtime_streams: int = Field(default=5000, ge=1, le=50_000)
+    """How many streams one API process serves."""
+    realtime_longest_seconds: int = Field(default=3600, ge=0, le=86_400)
+    """After it a stream ends, and its client has to show anew who it is."""
+
     @field_validator("smtp_url")
     @classmethod
     def _readable(cls, value: str | None) -> str | None:

@@ -10,6 +10,7 @@ from notifications.consumers import HANDLERS
 from notifications.domain.news import ChannelName
 from notifications.jobs.upkeep import end_expired, forget_old, take_back_stalled
 from notifications.letters import LetterWriter
+from notifications.realtime.loops import realtime_loops
 from notifications.sender import Sender
 from notifications.settings import NotificationsSettings
 from notifications.unsubscribing import UnsubscribeLinks
@@ -28,6 +29,7 @@ async def build(worker: Worker[NotificationsSettings]) -> Loops:
     )
     return {
         **messaging_loops(worker, "notifications", HANDLERS),
+        **realtime_loops(worker),
         "sender": sender.run,
         "stalled": worker.timer("stalled", timedelta(seconds=2), take_back_stalled),
         "expired": worker.timer("expired", timedelta(minutes=1), end_expired),

@@ -7,6 +7,8 @@ from uuid import UUID, uuid4
 import pytest
 from fastapi import FastAPI
 
+from notifications.app import make_app
+from notifications.settings import NotificationsSettings
 from shared.db import Database
 from shared.events.booking import BookingConfirmed
 from shared.http import AsyncClient
@@ -19,6 +21,12 @@ from .conftest import As, Tell
 
 def of(user_id: UUID | str) -> str:
     return f"/v1/users/{user_id}/notification-deliveries"
+
+
+@pytest.fixture
+def app(settings_values: dict[str, Any]) -> FastAPI:
+    # Streams end at once, or whoever tries everything would wait for the first.
+    return make_app(NotificationsSettings(**settings_values, realtime_longest_seconds=0))
 
 
 @pytest.mark.usefixtures("known_people")

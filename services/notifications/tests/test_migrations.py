@@ -2,6 +2,7 @@
 
 import pytest
 
+import notifications.realtime.models  # noqa: F401 -- more tables of the same metadata
 from notifications.models import metadata
 from shared.testing.migrations import model_differences
 

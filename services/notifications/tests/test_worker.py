@@ -20,7 +20,14 @@ async def test_the_worker_is_complete(database: Database, settings_values: dict[
     async with AsyncExitStack() as resources:
         loops = await build(Worker("notifications", settings, database, resources))
 
-    assert {"relay", "consumer", "sender", "stalled", "expired"} <= loops.keys()
+    assert {
+        "relay",
+        "consumer",
+        "sender",
+        "stalled",
+        "expired",
+        "realtime consumer",
+    } <= loops.keys()
 
 
 def test_a_channel_without_settings_is_off_and_says_so() -> None:

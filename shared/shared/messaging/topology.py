@@ -45,6 +45,7 @@ _BOOKING = frozenset(
 )
 
 # Known to every relay, so that a service's queue exists, and fills, before the service first runs.
+# A name is a service, or a service and the concern of it that must not wait for its others.
 LISTENERS: Listeners = {
     "availability": _BOOKING
     | {
@@ -81,6 +82,7 @@ LISTENERS: Listeners = {
         "calendar.connection_broken",
         "calendar.connection_deleted",
     },
+    "notifications-realtime": _BOOKING - {"booking.held"} | {"availability.changed"},
     "calendar-sync": _BOOKING - {"booking.held"} | {"provider.updated", "provider.deleted"},
 }
 

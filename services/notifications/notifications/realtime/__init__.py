@@ -1,0 +1,1 @@
+"""What connected clients are told at once: appointments of theirs, and times that come and go."""
