@@ -69,7 +69,7 @@ async def after(database: Database, time: timedelta, *ids: UUID) -> None:
                 f"""
                 UPDATE {table} SET
                     period = tstzrange(lower(period) - $1::interval, upper(period) - $1::interval)
-                WHERE appointment_id = ANY ($2)
+                WHERE appointment_id = ANY ($2) AND NOT isempty(period)
                 """,
                 time,
                 ids,
