@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,6 +25,8 @@ async def remember(request: Request) -> Response | None:
     if request.headers.get("x-known") is None:
         return None
     await caller(request)
+    if request.headers["x-known"] == "until undone":
+        raise asyncpg.DeadlockDetectedError
     return Response("from memory")
 
 
@@ -68,6 +71,12 @@ async def test_the_shortcut_may_refuse_like_any_route(things: AsyncClient) -> No
     answer = await things.get("/things?number=7", headers=headers)
 
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token")
+
+
+async def test_what_a_rival_has_undone_is_done_again_the_long_way(things: AsyncClient) -> None:
+    answer = await things.get("/things?number=7", headers={"X-Known": "until undone"})
+
+    assert (answer.status_code, answer.json()) == (200, "thing 7")
 
 
 async def test_the_route_is_described_as_if_there_were_no_shortcut(things: AsyncClient) -> None:
