@@ -2,18 +2,20 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, timedelta
 from statistics import median
 from typing import NamedTuple
 
-from bench.load import Outcome, get, load
-from bench.practice import Practice, a_practice, book, fortnight, hold_one
+from bench.load import CONNECTIONS, Outcome, get, load, load_after
+from bench.practice import Bookings, Practice, a_practice, book, fortnight
 from bench.stage import Stage
 
 ROUNDS = 5
 SECONDS = 0.6
 BOOKINGS = 500
+
+Prepare = Callable[[], Awaitable[None]]
 
 
 class Line(NamedTuple):
@@ -21,63 +23,91 @@ class Line(NamedTuple):
 
     name: str
     port: int
-    request: bytes | Callable[[], bytes]
+    requests: Sequence[bytes]
     wanted: float | None = None
     status: int = 200
+    prepare: Prepare | None = None
+    """Before each time that all of the requests are sent at once; without, they just go on."""
+
+    async def load(self) -> Outcome:
+        if self.prepare is not None:
+            return await load_after(self.port, self.requests, self.prepare, seconds=SECONDS)
+        return await load(self.port, self.requests[0], seconds=SECONDS, status=self.status)
 
 
-async def compare(lines: Sequence[Line]) -> None:
+class Round(NamedTuple):
+    per_second: float
+    busy_ms: float
+    """Of the server's processor time, for each request."""
+
+
+async def compare(on: Stage, lines: Sequence[Line]) -> None:
     """In turns, so that whatever else the machine does meets all of them; the first is the measure.
 
-    Medians of the rounds, and of each round's ratio.
+    Medians of the rounds, and of each round's ratios: of the rates, and of the processor time.
     """
-    rounds: list[list[Outcome]] = []
+    rounds: list[list[Round]] = []
     for _ in range(ROUNDS):
-        rounds.append(
-            [
-                await load(line.port, line.request, seconds=SECONDS, status=line.status)
-                for line in lines
-            ]
-        )
+        rounds.append([await _round(on, line) for line in lines])
     for number, line in enumerate(lines):
         rate = median(each[number].per_second for each in rounds)
         share = median(each[number].per_second / each[0].per_second for each in rounds)
+        busy = median(each[number].busy_ms for each in rounds)
+        of_time = median(each[0].busy_ms / each[number].busy_ms for each in rounds)
         wanted = f"   (wanted {line.wanted:.0%})" if line.wanted else ""
-        print(f"{line.name:<44}{rate:>8.0f}/s{share:>8.0%}{wanted}")
+        print(
+            f"{line.name:<44}{rate:>8.0f}/s{share:>8.0%}"
+            f"{busy:>9.2f} ms of processor time{of_time:>8.0%}{wanted}"
+        )
+
+
+async def _round(on: Stage, line: Line) -> Round:
+    before = on.busy_seconds(line.port)
+    outcome = await line.load()
+    busy = on.busy_seconds(line.port) - before
+    return Round(outcome.per_second, busy / outcome.requests * 1000)
 
 
 async def run(on: Stage) -> None:
     first_on = fortnight()
-    practice = await a_practice(on.database, first_on)
+    practices = [await a_practice(on.database, first_on) for _ in range(CONNECTIONS)]
     async with on.database.transaction() as db:
-        made = await book(db, practice, first_on, 14, BOOKINGS)
-    print(f"\nthrough uvicorn, {made} bookings, 14 days from {first_on}")
+        made = [await book(db, each, first_on, 14, BOOKINGS) for each in practices]
+    print(f"\nthrough uvicorn, {made[0]} bookings, 14 days from {first_on}")
     await on.as_admin("VACUUM ANALYZE")
+    bookings = Bookings(on.database, practices)
+    await bookings.choose()
     async with (
         on.serving("bench.yardstick:make_app") as bare,
         on.serving("availability.app:make_app") as port,
     ):
-        await answers(on, practice, first_on, bare, port)
+        await answers(on, bookings, first_on, bare, port)
 
 
-async def answers(on: Stage, practice: Practice, first_on: date, bare: int, port: int) -> None:
+async def answers(on: Stage, bookings: Bookings, first_on: date, bare: int, port: int) -> None:
     authorization = f"Bearer {on.token()}"
-    path = listing(practice, first_on, 14)
+    practices = bookings.practices
+    path = listing(practices[0], first_on, 14)
     request = get(path, authorization=authorization)
-    etag = await _etag(port, request)
-    conditional = get(path, authorization=authorization, if_none_match=etag)
-    one_row = get(f"/providers/{practice.provider_id}")
-
-    # Whoever holds a timeslot gets an answer of their own, and it is never kept.
-    holder = await hold_one(on.database, practice, first_on)
-    fresh = get(path, authorization=f"Bearer {on.token(sub=holder)}")
+    conditional = get(path, authorization=authorization, if_none_match=await _etag(port, request))
+    rows = [get(f"/providers/{each.provider_id}") for each in practices]
     await compare(
+        on,
         [
-            Line("FastAPI and asyncpg, one row", bare, one_row),
-            Line("14 days, computed afresh", port, fresh, 0.4),
-            Line("14 days, unchanged", port, request, 0.7),
-            Line("304", port, conditional, 0.8, status=304),
-        ]
+            Line("FastAPI and asyncpg, one row", bare, rows),
+            Line("14 days, unchanged", port, [request], 0.7),
+            Line("304", port, [conditional], 0.8, status=304),
+        ],
+    )
+    print(f"{len(practices)} providers are asked for at once, each after a change of its own")
+    lists = [get(listing(each, first_on, 14), authorization=authorization) for each in practices]
+    await compare(
+        on,
+        [
+            Line("FastAPI and asyncpg, one row", bare, rows, prepare=bookings.change),
+            Line("14 days, after a booking", port, lists, 0.4, prepare=bookings.change),
+            Line("14 days, nothing kept", port, lists, prepare=bookings.forget),
+        ],
     )
 
 

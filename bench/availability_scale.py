@@ -1,4 +1,8 @@
-"""What an answer costs when there is more of something: days, a full year, providers, history."""
+"""What an answer costs when there is more of something: days, a full year, providers, history.
+
+Where it says after a booking, one was made or cancelled since the answer before; where nothing is
+kept, something has changed of which nobody has said what.
+"""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -7,13 +11,14 @@ from typing import NamedTuple
 
 import orjson
 
-from bench.availability_http import listing
-from bench.load import get, load, post
-from bench.practice import Practice, a_practice, book, fortnight, hold_one
+from bench.availability_http import Prepare, listing
+from bench.load import get, load_after, post
+from bench.practice import Bookings, Practice, a_practice, book, fortnight
 from bench.stage import Stage
 
 PAST = 1_000_000
 PROVIDERS = 200
+CHANGED = 20
 ROUNDS = 7
 SECONDS = 0.5
 
@@ -33,10 +38,11 @@ SELECT id, '{unit}', '{provider}', 'staff', starts_at, ends_at FROM past
 
 
 class Case(NamedTuple):
-    """One kind of request; it may cost so many times the first one."""
+    """One kind of request, and what is done before each; it may cost so many times the first."""
 
     name: str
     request: bytes
+    prepare: Prepare
     most: float | None = None
 
 
@@ -59,37 +65,59 @@ async def run(on: Stage) -> None:
         await on.as_admin(_history(each, past))
     await on.as_admin("VACUUM ANALYZE")
 
-    async def fortnight_of(practice: Practice) -> bytes:
-        holder = await hold_one(on.database, practice, first_on)
-        return get(listing(practice, first_on, 14), authorization=f"Bearer {on.token(sub=holder)}")
+    authorization = f"Bearer {on.token()}"
 
-    holder = await hold_one(on.database, practice, first_on)
-    as_holder = {"authorization": f"Bearer {on.token(sub=holder)}"}
+    async def bookings_with(*practices: Practice) -> Bookings:
+        bookings = Bookings(on.database, practices)
+        await bookings.choose()
+        return bookings
+
+    def days_of(practice: Practice, days: int) -> bytes:
+        return get(listing(practice, first_on, days), authorization=authorization)
+
+    one, all_year, some = (
+        await bookings_with(practice),
+        await bookings_with(full),
+        await bookings_with(*crowd[:: PROVIDERS // CHANGED]),
+    )
+    everybody = Bookings(on.database, crowd)
+    year_long = _next(full, authorization=authorization)
+    search = _search(crowd, authorization=authorization)
     async with on.serving("availability.app:make_app") as port:
-        fortnights = Case("14 days, afresh", get(listing(practice, first_on, 14), **as_holder))
-        print(f"\none at a time; a full year has {year} bookings")
+        print(f"\none at a time, each after a booking; a full year has {year} bookings")
         await compare(
             port,
             [
-                fortnights,
-                Case("60 days", get(listing(practice, first_on, 60), **as_holder), 5),
-                Case("next, the year almost full", _next(full, as_holder), 10),
-                Case(f"search, {PROVIDERS} providers", _search(crowd, as_holder), 10),
+                Case("14 days", days_of(practice, 14), one.change),
+                Case("60 days", days_of(practice, 60), one.change, 5),
+                Case("next, the year almost full", year_long, all_year.change, 10),
+                Case(f"search, {PROVIDERS} providers, {CHANGED} changed", search, some.change, 10),
+            ],
+        )
+        print("\none at a time, nothing kept")
+        await compare(
+            port,
+            [
+                Case("14 days", days_of(practice, 14), one.forget),
+                Case("60 days", days_of(practice, 60), one.forget, 5),
+                Case("next, the year almost full", year_long, all_year.forget),
+                Case(f"search, {PROVIDERS} providers", search, everybody.forget),
             ],
         )
         print()
+        few, many = Bookings(on.database, [young]), Bookings(on.database, [old])
         await compare(
             port,
             [
-                Case("14 days, 10 past appointments", await fortnight_of(young)),
-                Case(f"14 days, {PAST:,} past appointments", await fortnight_of(old), 1.1),
+                Case("14 days, 10 past appointments", days_of(young, 14), few.forget),
+                Case(f"14 days, {PAST:,} past appointments", days_of(old, 14), many.forget, 1.1),
             ],
         )
 
 
 async def compare(port: int, cases: Sequence[Case]) -> None:
     """Medians of rounds in turns, and of the ratios to the first."""
-    rounds = [[await quartile_ms(port, case.request) for case in cases] for _ in range(ROUNDS)]
+    rounds = [[await quartile_ms(port, case) for case in cases] for _ in range(ROUNDS)]
     for number, case in enumerate(cases):
         ms = median(each[number] for each in rounds)
         ratio = median(each[number] / each[0] for each in rounds)
@@ -97,8 +125,8 @@ async def compare(port: int, cases: Sequence[Case]) -> None:
         print(f"{case.name:<44}{ms:>8.2f} ms{ratio:>8.2f} x{wanted}")
 
 
-async def quartile_ms(port: int, request: bytes) -> float:
-    return (await load(port, request, seconds=SECONDS, connections=1)).quartile_ms
+async def quartile_ms(port: int, case: Case) -> float:
+    return (await load_after(port, [case.request], case.prepare, seconds=SECONDS)).quartile_ms
 
 
 def _history(practice: Practice, count: int) -> str:
@@ -108,11 +136,11 @@ def _history(practice: Practice, count: int) -> str:
     )
 
 
-def _next(practice: Practice, headers: dict[str, str]) -> bytes:
+def _next(practice: Practice, **headers: str) -> bytes:
     path = f"/v1/providers/{practice.provider_id}/availability/next"
     return get(f"{path}?serviceId={practice.service_id}&limit=10", **headers)
 
 
-def _search(crowd: Sequence[Practice], headers: dict[str, str]) -> bytes:
+def _search(crowd: Sequence[Practice], **headers: str) -> bytes:
     ids = [str(practice.provider_id) for practice in crowd]
     return post("/v1/availability/search", orjson.dumps({"providerIds": ids}), **headers)

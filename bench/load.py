@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import re
 import time
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Generator, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -23,6 +23,10 @@ class Outcome(NamedTuple):
     """A quarter of the requests took no longer; other work on the machine spoils it least."""
     times: list[list[float]]
     """Each connection's, in the order of its requests; seconds."""
+
+    @property
+    def requests(self) -> int:
+        return sum(map(len, self.times))
 
 
 class Pace(NamedTuple):
@@ -93,14 +97,17 @@ class _Connection(asyncio.Protocol):
     def _send(self) -> None:
         request, self._body = self._next_request(self._body), b""
         if request is None:
-            if not self.done.done():
-                self.done.set_result(None)
-            self._transport.abort()
+            self._end()
             return
         self._sent_at = time.perf_counter()
         if len(self.times) % self._pace.requests == 0:
             self._began_at = self._sent_at
         self._transport.write(request)
+
+    def _end(self) -> None:
+        if not self.done.done():
+            self.done.set_result(None)
+        self._transport.abort()
 
     def _fail(self, error: Exception) -> None:
         if not self.done.done():
@@ -161,6 +168,59 @@ def _talk(conversation: Conversation) -> Callable[[bytes], bytes | None]:
     return next_request
 
 
+class _Asked(_Connection):
+    """One request whenever it is told to."""
+
+    def __init__(self) -> None:
+        self._waiting: list[bytes] = []
+        super().__init__(self._waiting_one, [b"200"], NO_PAUSE, 0)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def ask(self, request: bytes) -> asyncio.Future[None]:
+        self._waiting.append(request)
+        self.done = asyncio.get_running_loop().create_future()
+        self._send()
+        return self.done
+
+    def close(self) -> None:
+        self._transport.abort()
+
+    def _waiting_one(self, _: bytes) -> bytes | None:
+        return self._waiting.pop() if self._waiting else None
+
+    def _end(self) -> None:
+        self.done.set_result(None)
+
+
+async def load_after(
+    port: int,
+    requests: Sequence[bytes],
+    prepare: Callable[[], Awaitable[None]],
+    *,
+    seconds: float,
+) -> Outcome:
+    """All requests at once, again and again, each time after something that is not measured."""
+    loop = asyncio.get_running_loop()
+    made = [(await loop.create_connection(_Asked, "127.0.0.1", port))[1] for _ in requests]
+    await asyncio.gather(*(each.ask(request) for each, request in zip(made, requests, strict=True)))
+    for each in made:
+        each.times.clear()
+    took = 0.0
+    while took < seconds:
+        await prepare()
+        started = time.perf_counter()
+        await asyncio.gather(
+            *[each.ask(request) for each, request in zip(made, requests, strict=True)]
+        )
+        took += time.perf_counter() - started
+    for each in made:
+        each.close()
+    return _outcome([each.times for each in made], took)
+
+
 async def _drive(
     port: int,
     sources: Sequence[Callable[[bytes], bytes | None]],
@@ -178,7 +238,10 @@ async def _drive(
     ]
     await asyncio.gather(*(connection.done for _, connection in made))
     took = time.perf_counter() - started
-    of_each = [connection.times for _, connection in made]
+    return _outcome([connection.times for _, connection in made], took)
+
+
+def _outcome(of_each: list[list[float]], took: float) -> Outcome:
     times = sorted(itertools.chain.from_iterable(of_each))
     return Outcome(len(times) / took, times[len(times) // 4] * 1000, of_each)
 

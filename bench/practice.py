@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from availability.domain.resources import Kind, Mode
 from availability.domain.schedule import ExceptionKind
+from availability.notes import noted
 from availability.use_cases.appointment_types import NewAppointmentType, add_appointment_type
 from availability.use_cases.exceptions import NewException, add_exception
 from availability.use_cases.locations import NewLocation, NewRoom, add_location, add_room
@@ -136,6 +137,66 @@ async def book(
     names = "appointment_id resource_id provider_id kind starts_at ends_at"
     await connection.copy_records_to_table("claims", records=claims, columns=names.split())
     return len(appointments)
+
+
+class Bookings:
+    """One appointment of each day of each of some practices, cancelled and made again in turns.
+
+    They must have been booked before.
+    """
+
+    def __init__(self, database: Database, practices: Sequence[Practice]) -> None:
+        self._database = database
+        self.practices = practices
+        self._by_day: list[list[tuple[UUID, UUID]]] = []
+        self._turn = 0
+
+    async def choose(self) -> None:
+        found: dict[UUID, dict[date, UUID]] = {each.provider_id: {} for each in self.practices}
+        async with self._database.reading() as db:
+            for row in await db.fetch(_CLAIMED, list(found)):
+                found[row["provider_id"]].setdefault(row["on_day"], row["appointment_id"])
+            self._claims = {
+                id_: [tuple(claim) for claim in await db.fetch(_CLAIMS, id_)]
+                for of_provider in found.values()
+                for id_ in of_provider.values()
+            }
+        days = zip(*(list(each.values()) for each in found.values()), strict=False)
+        self._by_day = [list(zip(found, ids, strict=True)) for ids in days]
+
+    async def change(self) -> None:
+        """With every practice, on the next day."""
+        cycle, day = divmod(self._turn, len(self._by_day))
+        self._turn += 1
+        async with self._database.transaction() as db:
+            for provider_id, id_ in self._by_day[day]:
+                claims = self._claims[id_]
+                if cycle % 2:
+                    await db.copy_records_to_table("claims", records=claims, columns=_COLUMNS)
+                else:
+                    await db.execute("DELETE FROM claims WHERE appointment_id = $1", id_)
+                *_, starts_at, ends_at = claims[0]
+                await db.execute(_COUNT_NOTED, provider_id, starts_at, ends_at)
+
+    async def forget(self) -> None:
+        """A change of which nobody has said what it is about."""
+        async with self._database.transaction() as db:
+            ids = [each.provider_id for each in self.practices]
+            await db.execute(_COUNT, ids)
+
+
+_COLUMNS = ("appointment_id", "resource_id", "provider_id", "kind", "starts_at", "ends_at")
+_CLAIMED = """
+SELECT provider_id, appointment_id, (starts_at AT TIME ZONE 'Europe/Athens')::date AS on_day
+FROM claims WHERE provider_id = ANY ($1) ORDER BY provider_id, starts_at, appointment_id
+"""
+_CLAIMS = f"SELECT {', '.join(_COLUMNS)} FROM claims WHERE appointment_id = $1"
+_COUNT_NOTED = f"""
+UPDATE schedule_versions SET version = version + 1,
+    notes = {noted("(SELECT $2::timestamptz, $3::timestamptz) AS changed (starts_at, ends_at)")}
+WHERE provider_id = $1
+"""
+_COUNT = "UPDATE schedule_versions SET version = version + 1 WHERE provider_id = ANY ($1)"
 
 
 async def hold_one(database: Database, practice: Practice, first_on: date) -> UUID:

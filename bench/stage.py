@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -34,6 +34,8 @@ class Stage:
     database: Database
     settings: Mapping[str, str]
     _key: rsa.RSAPrivateKey
+    _processes: dict[int, int] = field(default_factory=dict)
+    """By port."""
 
     def token(self, role: str = "patient", sub: UUID | None = None) -> str:
         now = int(time.time())
@@ -60,12 +62,18 @@ class Stage:
             cwd=CHECKOUT,
             stdout=asyncio.subprocess.DEVNULL,
         )
+        self._processes[port] = process.pid
         try:
             await answers(port)
             yield port
         finally:
             process.terminate()
             await process.wait()
+
+    def busy_seconds(self, port: int) -> float:
+        """The processor time that the server there has taken so far."""
+        stat = Path(f"/proc/{self._processes[port]}/stat").read_text().rpartition(")")[2].split()
+        return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @asynccontextmanager

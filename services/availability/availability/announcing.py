@@ -22,6 +22,8 @@ EVERY = timedelta(milliseconds=250)
 _MOST_CHANGES = 1000
 _MOST_TIMESLOTS = 500
 _LONGEST = timedelta(days=62)
+_LONGEST_APPOINTMENT = timedelta(hours=10)
+"""From its start on, with its buffer."""
 
 _MY_TURN = "SELECT pg_try_advisory_xact_lock(hashtext('availability.changed'))"
 # The version is of the same moment as the changes: whatever is missing has a higher one.
@@ -89,7 +91,8 @@ async def _timeslots(
     db: Connection, set_ups: SetUps, provider_id: UUID, spans: Sequence[Interval]
 ) -> list[TimeslotChange] | None:
     """The timeslots of all services that touch these times; None when that would be too many."""
-    since, until = moment(spans[0][0]), moment(spans[-1][1])
+    since = moment(spans[0][0]) - _LONGEST_APPOINTMENT
+    until = moment(spans[-1][1]) + _LONGEST_APPOINTMENT
     if until - since > _LONGEST:
         return None
     timeslots: list[TimeslotChange] = []

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from availability.answers import Answers
+from availability.learning import Memory
 from availability.routes import (
     appointment_types,
     availability,
@@ -18,7 +19,6 @@ from availability.routes import (
     time_off,
     timeslots,
 )
-from availability.set_up import SetUps
 from shared.app import create_app, process_settings
 from shared.settings import ServiceSettings
 
@@ -28,7 +28,7 @@ def make_app(settings: ServiceSettings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def memory(app: FastAPI) -> AsyncIterator[None]:
-        app.state.set_ups = SetUps()
+        app.state.memory = Memory()
         app.state.answers = Answers()
         yield
 

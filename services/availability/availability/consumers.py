@@ -1,5 +1,6 @@
 """What availability learns from bookings (who has claimed what, and until when) and calendars."""
 
+from availability.notes import noted
 from availability.use_cases.calendars import (
     ConnectionEvent,
     follow_connection,
@@ -40,10 +41,11 @@ SET version = excluded.version, status = excluded.status, location_id = excluded
 WHERE appointments.version < excluded.version
 RETURNING true
 """
-_CLAIM = """
-WITH gone AS (
+_CLAIM = f"""
+WITH before AS (
+    SELECT starts_at, ends_at FROM claims WHERE appointment_id = $1
+), gone AS (
     DELETE FROM claims WHERE appointment_id = $1 AND resource_id <> ALL ($4::uuid[])
-    RETURNING starts_at, ends_at
 ), there AS (
     INSERT INTO claims
         (appointment_id, provider_id, hold_expires_at, resource_id, kind, starts_at, ends_at)
@@ -53,13 +55,16 @@ WITH gone AS (
     SET hold_expires_at = excluded.hold_expires_at,
         starts_at = excluded.starts_at, ends_at = excluded.ends_at
     RETURNING starts_at, ends_at
-), noted AS (
+), changed AS (
+    SELECT min(starts_at) AS starts_at, max(ends_at) AS ends_at FROM before HAVING count(*) > 0
+    UNION
+    SELECT min(starts_at), max(ends_at) FROM there HAVING count(*) > 0
+), told AS (
     INSERT INTO schedule_changes (provider_id, starts_at, ends_at)
-    SELECT $2, min(starts_at), max(ends_at)
-    FROM (SELECT * FROM gone UNION ALL SELECT * FROM there) AS changed
-    HAVING count(*) > 0
+    SELECT $2, starts_at, ends_at FROM changed
 )
-UPDATE schedule_versions SET version = version + 1 WHERE provider_id = $2
+UPDATE schedule_versions SET version = version + 1, notes = {noted("changed")}
+WHERE provider_id = $2
 """
 
 

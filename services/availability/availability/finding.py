@@ -8,6 +8,8 @@ from uuid import UUID
 
 from availability.domain.intervals import Interval
 from availability.domain.timeslots import Standing
+from availability.facts import Facts
+from availability.known import Known, within
 from availability.set_up import OfferedPlace
 from availability.situation import Situation
 
@@ -18,16 +20,14 @@ class Found(NamedTuple):
     start: int
     at: OfferedPlace
     standing: Standing
-    situation: Situation
+    facts: Facts
 
 
-def bookable(
-    situation: Situation, starts: Interval, places: Iterable[OfferedPlace] | None = None
-) -> list[Found]:
-    """Those of the service with these starts, in order; at all its places, or at some."""
+def bookable(situation: Situation, starts: Interval) -> list[Found]:
+    """Those of the service with these starts, in order."""
     found = [
         Found(start, at, standing, situation)
-        for at, run, standing in _runs(situation, starts, places)
+        for at, run, standing in _runs(situation, starts)
         if standing.capacity_left
         for start in run
     ]
@@ -37,17 +37,39 @@ def bookable(
 
 def listed(situation: Situation, starts: Interval) -> Iterator[Found]:
     """The same with those that are held or booked, place by place."""
-    for at, run, standing in _runs(situation, starts, None):
+    for at, run, standing in _runs(situation, starts):
         for start in run:
             yield Found(start, at, standing, situation)
 
 
-def _runs(
-    situation: Situation, starts: Interval, places: Iterable[OfferedPlace] | None
-) -> Iterator[tuple[OfferedPlace, range, Standing]]:
+def first_bookable(
+    known: Known, starts: Interval, limit: int, places: Sequence[OfferedPlace] | None = None
+) -> list[Found]:
+    """The first of the service with these starts, in order; at all its places, or at some."""
+    found: list[Found] = []
+    facts = known.facts
+    for day, of_day in known.days_with(starts):
+        if len(found) >= limit:
+            break
+        if not day.is_free:
+            continue
+        with_day = [
+            Found(start, at, standing, facts)
+            for at, runs in zip(facts.set_up.places, day.runs, strict=True)
+            if places is None or at in places
+            for run, standing in within(runs, of_day)
+            if standing.capacity_left
+            for start in run[: limit - len(found)]
+        ]
+        with_day.sort(key=attrgetter("start"))
+        found += with_day
+    return found[:limit]
+
+
+def _runs(situation: Situation, starts: Interval) -> Iterator[tuple[OfferedPlace, range, Standing]]:
     earliest, after = situation.bookable
     starts = (max(starts[0], earliest), min(starts[1], after))
-    for at in situation.set_up.places if places is None else places:
+    for at in situation.set_up.places:
         for run, standing in situation.timeslots(at, starts):
             yield at, run, standing
 
@@ -84,7 +106,7 @@ class Candidate(NamedTuple):
     """A service of a provider, and the places where it is wanted."""
 
     provider_id: UUID
-    situation: Situation
+    known: Known
     places: Sequence[OfferedPlace]
 
 
@@ -93,38 +115,28 @@ def earliest_of(
 ) -> dict[UUID, list[Found]]:
     """The timeslots with these starts of each provider, in order; only of some if they fill a page.
 
-    Those are looked at first who could have time first, and nobody any more once the first
-    timeslots of as many others as have room come before all that is left.
+    Nobody is looked at any more once the first timeslots of as many others as have room come
+    before theirs.
     """
     found: dict[UUID, list[Found]] = {}
-    firsts: dict[UUID, tuple[int, bytes]] = {}
-    for at_best, candidate in _by_promise(candidates, starts):
-        if sum(first < at_best for first in firsts.values()) >= limit:
+    for _, (provider_id, known, places) in _by_first(candidates, starts):
+        if provider_id not in found and len(found) >= limit:
             break
-        provider_id, situation, places = candidate
-        of_provider = found.setdefault(provider_id, [])
-        of_provider += bookable(situation, starts, places)
+        found.setdefault(provider_id, []).extend(first_bookable(known, starts, limit, places))
+    for of_provider in found.values():
         of_provider.sort(key=attrgetter("start"))
-        if of_provider:
-            start = of_provider[0].start
-            firsts[provider_id] = (start, turn(provider_id, start))
     return found
 
 
-def _by_promise(
+def _by_first(
     candidates: Iterable[Candidate], starts: Interval
 ) -> list[tuple[tuple[int, bytes], Candidate]]:
-    promises = []
-    for candidate in candidates:
-        conceivable = [
-            start
-            for at in candidate.places
-            if (start := candidate.situation.earliest_conceivable(at, starts)) is not None
-        ]
-        if conceivable:
-            start = min(conceivable)
-            promises.append(((start, turn(candidate.provider_id, start)), candidate))
-    return sorted(promises, key=itemgetter(0))
+    firsts = [
+        ((first.start, turn(each.provider_id, first.start)), each)
+        for each in candidates
+        for first in first_bookable(each.known, starts, 1, each.places)
+    ]
+    return sorted(firsts, key=itemgetter(0))
 
 
 def is_settled(found: Mapping[UUID, Sequence[Found]], limit: int) -> bool:

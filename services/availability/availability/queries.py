@@ -18,16 +18,18 @@ from availability.domain.explanations import BusyTime, Claim
 from availability.domain.intervals import Interval
 from availability.domain.local_time import minutes_down, minutes_up
 from availability.domain.schedule import AvailabilityException, ExceptionKind, Scope
+from availability.facts import LiveHold
 from availability.refusals import ProviderNotFound, ServiceNotFound
 from availability.set_up import SetUp, SetUps
-from availability.situation import ClaimedUnit, LiveHold, Situation
+from availability.situation import ClaimedUnit, Situation
 from availability.sources import Source
-from shared.db import Connection, Database
+from shared.db import Connection
 from shared.errors import Unavailable
 
-# Margins around the wanted instants. An appointment with its buffers is 14 hours at most, and
-# opening hours need the exceptions of two more days before and after.
-_NEAR = "interval '1 day'"
+# Margins around the wanted instants. An appointment with its buffers is 14 hours at most, four of
+# them before its start, and opening hours need the exceptions of two more days before and after.
+_BEFORE = "interval '1 day'"
+_AFTER = "interval '12 hours'"
 _FAR = "interval '3 days'"
 
 _TRIES = 5
@@ -42,18 +44,19 @@ SELECT
     now() AS now,
     versions.version,
     versions.set_up_version,
+    versions.notes,
     ARRAY(
         SELECT (e.id, e.kind, e.starts_at, e.ends_at, e.scope_appointment_type_id,
             e.scope_location_id, e.scope_room_id, e.created_at)
         FROM availability_exceptions e
-        WHERE e.provider_id = provider.id AND e.ends_at > $3::timestamptz - {_FAR}
+        WHERE $7 AND e.provider_id = provider.id AND e.ends_at > $3::timestamptz - {_FAR}
             AND e.starts_at < $4::timestamptz + {_FAR}
     ) AS exceptions,
     ARRAY(
         SELECT (unit.id, (
             SELECT string_agg(c.span, '') FROM claims c
             WHERE c.resource_id = unit.id AND c.hold_expires_at IS NULL
-                AND c.starts_at > $3 - 2 * {_NEAR} AND c.starts_at < $4 + {_NEAR}
+                AND c.starts_at > $3 - {_BEFORE} AND c.starts_at < $4 + {_AFTER}
         ))
         FROM resources unit WHERE unit.provider_id = provider.id AND unit.is_active
     ) AS booked,
@@ -73,8 +76,8 @@ SELECT
     ) AS holds,
     ARRAY(
         SELECT (b.id, b.starts_at, b.ends_at) FROM external_busy_times b
-        WHERE b.provider_id = provider.id AND b.ends_at > $3 - {_NEAR}
-            AND b.starts_at < $4 + {_NEAR}
+        WHERE b.provider_id = provider.id AND b.ends_at > $3 - {_BEFORE}
+            AND b.starts_at < $4 + {_AFTER}
     ) AS busy,
     ARRAY(
         SELECT (s.connection_id, s.kind, s.state, s.as_of) FROM calendar_sources s
@@ -172,11 +175,17 @@ async def look_at(
     since: datetime,
     until: datetime,
     without: UUID | None = None,
+    exceptions: bool = True,
 ) -> dict[Asked, Situation | None]:
-    """The same for several services; None for one that its provider does not offer."""
+    """The same for several services; None for one that its provider does not offer.
+
+    Who knows the exceptions already has to add them.
+    """
     providers, services = (list(column) for column in zip(*asked, strict=True))
     for _ in range(_TRIES):
-        rows = await db.fetch(_SITUATIONS, providers, services, since, until, without, user_id)
+        rows = await db.fetch(
+            _SITUATIONS, providers, services, since, until, without, user_id, exceptions
+        )
         wanted = {
             Asked(row["provider_id"], row["service_id"]): row["set_up_version"]
             for row in rows
@@ -217,6 +226,7 @@ def _situation(row: asyncpg.Record, set_up: SetUp, user_id: UUID | None) -> Situ
         version=row["version"],
         set_up=set_up,
         user_id=user_id,
+        notes=row["notes"],
         exceptions=[_exception(*each) for each in row["exceptions"]],
         busy_times=[BusyTime(id_, minutes_down(a), minutes_up(b)) for id_, a, b in row["busy"]],
         claimed=[
@@ -235,13 +245,26 @@ def _situation(row: asyncpg.Record, set_up: SetUp, user_id: UUID | None) -> Situ
     )
 
 
-_VERSION = "SELECT version, now() AS now FROM schedule_versions WHERE provider_id = $1"
+class News(NamedTuple):
+    """What is said of a provider first: whether anything has changed, and when."""
+
+    version: int
+    set_up_version: int
+    notes: bytes
+    now: datetime
 
 
-async def version_of(database: Database, provider_id: UUID) -> tuple[int, datetime] | None:
-    """What a situation of the provider would say of itself if it were read now."""
-    row = await database.pool.fetchrow(_VERSION, provider_id)
-    return (row["version"], row["now"]) if row else None
+_NEWS = """
+SELECT provider_id, version, set_up_version, notes, now() AS now FROM schedule_versions
+WHERE provider_id = ANY ($1::uuid[])
+"""
+
+
+async def news_of(db: Connection, provider_ids: Iterable[UUID]) -> dict[UUID, News]:
+    """What a situation of each of these providers would say of itself if it were read now."""
+    return {
+        provider_id: News(*news) for provider_id, *news in await db.fetch(_NEWS, list(provider_ids))
+    }
 
 
 _CLAIMS_IN_FULL = """

@@ -4,20 +4,21 @@
 answers with most.
 """
 
-from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from itertools import repeat
 from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from availability.domain.intervals import Interval
 from availability.domain.local_time import moment
-from availability.domain.resources import Offer
+from availability.domain.resources import Mode, Offer
 from availability.domain.timeslot_id import id_suffix
 from availability.domain.timeslots import Run, Standing
 from availability.finding import Found
+from availability.known import Known, Piece, within
 from availability.set_up import OfferedPlace
 from shared.fields import instant_text
 
@@ -31,26 +32,63 @@ class Listing(NamedTuple):
     is_unconfirmed: bool = False
 
 
-def etag(head: bytes, listings: Sequence[Listing]) -> str:
-    """Another one exactly when the answer would be another; it costs less than the answer."""
-    digest = blake2b(head, digest_size=15)
-    for at, runs, held, is_unconfirmed in listings:
-        starts = array("q")
-        standings: dict[Standing, int] = {}
-        before = 0
-        for run, standing in runs:
-            mark = standings.setdefault(standing, -1 - len(standings))
-            if mark != before:
-                starts.append(mark)
-                before = mark
-            starts.extend(run)
-        digest.update(f"{at.id_prefix}{list(standings)}{sorted(held)}{is_unconfirmed}".encode())
-        digest.update(starts)
-    return f'"{digest.hexdigest()}"'
+class View(NamedTuple):
+    """Which timeslots are wanted; None is any."""
+
+    location_id: UUID | None
+    mode: Mode | None
+    statuses: frozenset[str]
 
 
-def body(head: bytes, offer: Offer, listings: Sequence[Listing]) -> bytes:
+def pieces(known: Known, starts: Interval, view: View) -> list[Piece]:
+    """The timeslots with these starts that may be booked, day by day.
+
+    A day that is shown whole, and on which the asking user holds nothing, is written once.
+    """
+    facts = known.facts
+    is_unconfirmed = facts.is_unconfirmed
+    places = [
+        (number, at, facts.held_starts(at))
+        for number, at in enumerate(facts.set_up.places)
+        if view.location_id in (None, at.place.location_id) and view.mode in (None, at.place.mode)
+    ]
+    found = []
+    for day, of_day in known.days_with(starts):
+        whole = (day.first, day.after)
+        held = any(whole[0] <= start < whole[1] for *_, starts in places for start in starts)
+        is_same = of_day == whole and not held
+        written = day.piece(view) if is_same else None
+        if written is None:
+            listings = [
+                Listing(
+                    at,
+                    [run for run in within(day.runs[n], of_day) if run[1].status in view.statuses],
+                    held_starts,
+                    is_unconfirmed,
+                )
+                for n, at, held_starts in places
+            ]
+            written = _piece(facts.set_up.offer, listings)
+            if is_same:
+                day.keep(view, written)
+        found.append(written)
+    return found
+
+
+def etag(head: bytes, pieces: Iterable[Piece]) -> str:
+    """Another one exactly when the answer is another."""
+    digests = b"".join([piece.digest for piece in pieces])
+    return f'"{blake2b(head + digests, digest_size=15).hexdigest()}"'
+
+
+def body(head: bytes, pieces: Iterable[Piece]) -> bytes:
     """``head`` is a JSON object that lacks only its member ``timeslots``."""
+    texts = b",".join([piece.text for piece in pieces if piece.text])
+    return b'%b,"timeslots":[%b]}' % (head[:-1], texts)
+
+
+def _piece(offer: Offer, listings: Sequence[Listing]) -> Piece:
+    """The timeslots of all places, in the order of their starts."""
     if len(listings) == 1:
         texts = _texts(offer, listings[0])
     else:
@@ -62,7 +100,8 @@ def body(head: bytes, offer: Offer, listings: Sequence[Listing]) -> bytes:
             by_start += zip(starts, _texts(offer, each), strict=True)
         by_start.sort(key=itemgetter(0))
         texts = [text for _, text in by_start]
-    return b'%b,"timeslots":[%b]}' % (head[:-1], ",".join(texts).encode())
+    text = ",".join(texts).encode()
+    return Piece(text, sha256(text).digest())
 
 
 def _texts(offer: Offer, listing: Listing) -> list[str]:
@@ -113,12 +152,12 @@ def _instant(at: int) -> str:
 
 def listed(found: Found) -> dict[str, Any]:
     """One of a list, ready for ``orjson``."""
-    start, at, standing, situation = found
-    return one(at, start, situation.set_up.offer, standing) | {
+    start, at, standing, facts = found
+    return one(at, start, facts.set_up.offer, standing) | {
         "status": standing.status.value,
         "capacityLeft": standing.capacity_left,
-        "unconfirmedCalendar": situation.is_unconfirmed,
-        "heldByYou": start in situation.held_starts(at),
+        "unconfirmedCalendar": facts.is_unconfirmed,
+        "heldByYou": start in facts.held_starts(at),
     }
 
 

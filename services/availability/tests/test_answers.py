@@ -8,10 +8,11 @@ from uuid import UUID, uuid4
 import pytest
 
 from availability.answers import Answers, KeptAnswer, Question
+from availability.facts import LiveHold
 from availability.queries import look
 from availability.schemas.timeslots import AvailabilityQuery
 from availability.set_up import SetUps
-from availability.situation import LiveHold, Situation
+from availability.situation import Situation
 from availability.sources import STALE_AFTER, Source
 from availability.use_cases.providers import change_provider
 from shared.db import Database

@@ -58,6 +58,7 @@ def midnights(zone: str, first_day: int, last_day: int) -> Iterator[tuple[int, i
             day += 1
 
 
+@lru_cache(maxsize=4096)
 def day_of(zone: str, at: int) -> int:
     """The day an instant belongs to: the last one that has begun by then."""
     day = (_EPOCH + timedelta(minutes=at)).astimezone(ZoneInfo(zone)).toordinal()

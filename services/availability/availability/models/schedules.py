@@ -11,6 +11,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     Table,
     Text,
     Uuid,
@@ -140,9 +141,11 @@ schedule_versions = Table(
     Column("provider_id", ForeignKey(PROVIDER), primary_key=True),
     Column("version", BigInteger, nullable=False),
     Column("set_up_version", BigInteger, nullable=False),
+    Column("notes", LargeBinary, nullable=False, server_default=""),
 )
 """``version`` counts every change of anything that bookable times depend on, ``set_up_version``
-only those of what the provider has set up; both change in the transaction that makes the change."""
+only those of what the provider has set up; both change in the transaction that makes the change.
+What ``notes`` tell of the last ones is in ``notes.py``."""
 
 schedule_changes = Table(
     "schedule_changes",

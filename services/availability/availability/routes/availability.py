@@ -1,7 +1,6 @@
 """What patients ask: when can I come?"""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated
 
 import orjson
@@ -9,9 +8,11 @@ from fastapi import Depends, Request, Response
 
 from availability import timeslots_json
 from availability.answers import Answers, KeptAnswer, Letters, Question
+from availability.domain.intervals import Interval
 from availability.domain.local_time import instant, moment
 from availability.domain.timeslots import span_of
-from availability.queries import claims_in_full, look, version_of
+from availability.learning import Memory, learn
+from availability.queries import Asked, News, claims_in_full, look, news_of
 from availability.refusals import ProviderNotFound, ServiceNotFound
 from availability.schemas.timeslots import (
     AvailabilityOut,
@@ -22,8 +23,6 @@ from availability.schemas.timeslots import (
     ObstacleOut,
     SourceOut,
 )
-from availability.set_up import SetUps
-from availability.situation import Situation
 from availability.sources import told
 from shared.app import new_router
 from shared.auth import CurrentUser, Principal, Role, caller
@@ -37,13 +36,13 @@ router = new_router(prefix="/v1/providers", tags=["availability"])
 _CACHING = {"Cache-Control": "private, max-age=15", "Vary": "Authorization"}
 
 
-async def set_ups_of(request: Request) -> SetUps:
-    """What this process has read of set-ups; see `set_up.py`."""
-    set_ups: SetUps = request.app.state.set_ups
-    return set_ups
+async def memory_of(request: Request) -> Memory:
+    """What this process remembers; see `learning.py`."""
+    memory: Memory = request.app.state.memory
+    return memory
 
 
-KnownSetUps = Annotated[SetUps, Depends(set_ups_of)]
+KnownBefore = Annotated[Memory, Depends(memory_of)]
 
 
 async def answer_known_question(request: Request) -> Response | None:
@@ -53,15 +52,13 @@ async def answer_known_question(request: Request) -> Response | None:
     if question is None:
         return None
     user = await caller(request)
-    database, kept = database_of(request), question.answer
-    if kept is not None:
-        is_known = _is_known(request, kept.etag)
-        if kept.is_for(user.id, body=not is_known):
-            found = await version_of(database, question.provider_id)
-            if found is not None and kept.is_right(*found):
+    async with database_of(request).reading() as db:
+        news = (await news_of(db, [question.provider_id])).get(question.provider_id)
+        if (kept := question.answer) is not None and news is not None:
+            is_known = _is_known(request, kept.etag)
+            if kept.is_for(user.id, body=not is_known) and kept.is_right(news.version, news.now):
                 return _answer(kept.etag, None if is_known else kept.body)
-    async with database.reading() as db:
-        return await _answer_anew(request, db, question, user)
+        return await _answer_anew(request, db, question, user, news)
 
 
 @router.get(
@@ -86,37 +83,53 @@ async def list_timeslots(
 
 
 async def _answer_anew(
-    request: Request, db: Connection, question: Question, user: Principal
+    request: Request,
+    db: Connection,
+    question: Question,
+    user: Principal,
+    news: News | None = None,
 ) -> Response:
     provider_id, wanted = question.provider_id, question.wanted
     from_on, to_on = wanted.days()
-    situation = await look(
+
+    def starts(zone: str) -> Interval:
+        zone = wanted.timezone or zone
+        return (
+            instant(zone, from_on.toordinal(), 0),
+            instant(zone, to_on.toordinal() + 1, 0),
+        )
+
+    memory, asked = await memory_of(request), Asked(provider_id, wanted.service_id)
+    known = await learn(
         db,
-        await set_ups_of(request),
-        provider_id=provider_id,
-        service_id=wanted.service_id,
+        memory,
+        asked,
         user_id=user.id,
-        since=_midnight(from_on),
-        until=_midnight(to_on + timedelta(days=1)),
+        starts=starts,
+        news=news,
     )
-    timezone = wanted.timezone or situation.set_up.timezone
+    facts = known.facts
     head = orjson.dumps(
         {
             "providerId": provider_id,
             "serviceId": wanted.service_id,
-            "timezone": timezone,
+            "timezone": wanted.timezone or known.zone,
             "from": from_on,
             "to": to_on,
-            "sources": told(situation.sources, situation.now),
+            "sources": told(facts.sources, facts.now),
         }
     )
-    listings = _listings(situation, wanted, timezone, from_on, to_on)
-    etag = timeslots_json.etag(head, listings)
-    is_known = _is_known(request, etag)
-    body = None if is_known else timeslots_json.body(head, situation.set_up.offer, listings)
+    pieces = timeslots_json.pieces(
+        known,
+        starts(known.zone),
+        timeslots_json.View(wanted.location_id, wanted.mode, wanted.statuses()),
+    )
+    memory.days.weigh(asked)
+    etag = timeslots_json.etag(head, pieces)
+    body = None if _is_known(request, etag) else timeslots_json.body(head, pieces)
     answer = question.answer
-    if user.id not in situation.holders:
-        answer = KeptAnswer(situation.version, situation.holds_until, situation.holders, etag, body)
+    if user.id not in facts.holders:
+        answer = KeptAnswer(facts.version, facts.holds_until, facts.holders, etag, body)
     answers: Answers = request.app.state.answers
     answers.keep(_letters(request), replace(question, answer=answer))
     return _answer(etag, body)
@@ -131,14 +144,14 @@ async def explain_start(
     provider_id: Id,
     wanted: FromQuery[ExplainQuery],
     db: SqlReading,
-    set_ups: KnownSetUps,
+    memory: KnownBefore,
     user: CurrentUser,
 ) -> ExplanationOut:
     """Why an instant is, or is not, offered as a start, at each place of the service."""
     start = wanted.minute()
     situation = await look(
         db,
-        set_ups,
+        memory.set_ups,
         provider_id=provider_id,
         service_id=wanted.service_id,
         user_id=user.id,
@@ -171,32 +184,6 @@ async def explain_start(
     )
 
 
-def _listings(
-    situation: Situation,
-    wanted: AvailabilityQuery,
-    timezone: str,
-    from_on: date,
-    to_on: date,
-) -> list[timeslots_json.Listing]:
-    statuses = wanted.statuses()
-    earliest, after = situation.bookable
-    starts = (
-        max(earliest, instant(timezone, from_on.toordinal(), 0)),
-        min(after, instant(timezone, to_on.toordinal() + 1, 0)),
-    )
-    return [
-        timeslots_json.Listing(
-            at,
-            [run for run in situation.timeslots(at, starts) if run[1].status in statuses],
-            situation.held_starts(at),
-            situation.is_unconfirmed,
-        )
-        for at in situation.set_up.places
-        if wanted.location_id in (None, at.place.location_id)
-        and wanted.mode in (None, at.place.mode)
-    ]
-
-
 def _letters(request: Request) -> Letters:
     return request.scope["path"], request.scope["query_string"]
 
@@ -214,7 +201,3 @@ def _is_known(request: Request, etag: str) -> bool:
     named = request.headers.get("if-none-match", "")
     known = [each.strip().removeprefix("W/") for each in named.split(",")]
     return etag in known or known == ["*"]
-
-
-def _midnight(on: date) -> datetime:
-    return datetime.combine(on, time(), UTC)

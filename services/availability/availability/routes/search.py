@@ -8,10 +8,11 @@ import orjson
 from fastapi import Response
 
 from availability import checking, timeslots_json
+from availability.facts import Facts
 from availability.finding import Found
 from availability.queries import Asked, look
 from availability.refusals import ProviderNotFound, ServiceNotFound
-from availability.routes.availability import KnownSetUps
+from availability.routes.availability import KnownBefore
 from availability.schemas.finding import (
     AlternativesQuery,
     FiltersIn,
@@ -20,7 +21,6 @@ from availability.schemas.finding import (
     SearchIn,
     SearchOut,
 )
-from availability.situation import Situation
 from availability.sources import told
 from availability.use_cases.finding import Page, Wanted, find_next, search
 from shared.app import new_router
@@ -43,19 +43,19 @@ async def find_next_timeslots(
     provider_id: Id,
     wanted: FromQuery[NextQuery],
     db: SqlReading,
-    set_ups: KnownSetUps,
+    memory: KnownBefore,
     user: CurrentUser,
 ) -> Response:
     """The next timeslots that can be booked, however far away within the service's horizon."""
-    situation, found = await find_next(
+    facts, found = await find_next(
         db,
-        set_ups,
+        memory,
         Asked(provider_id, wanted.service_id),
         user_id=user.id,
         after=wanted.after,
         limit=wanted.limit,
     )
-    return _answer(_found(provider_id, situation, found))
+    return _answer(_found(provider_id, facts, found))
 
 
 @of_provider.get(
@@ -67,7 +67,7 @@ async def find_alternatives(
     provider_id: Id,
     wanted: FromQuery[AlternativesQuery],
     db: SqlReading,
-    set_ups: KnownSetUps,
+    memory: KnownBefore,
     user: CurrentUser,
 ) -> Response:
     """What can be booked around a start: within an hour of it the nearest first, then what comes
@@ -75,7 +75,7 @@ async def find_alternatives(
     start = wanted.minute()
     situation = await look(
         db,
-        set_ups,
+        memory.set_ups,
         provider_id=provider_id,
         service_id=wanted.service_id,
         user_id=user.id,
@@ -88,7 +88,7 @@ async def find_alternatives(
 
 @of_all.post("/search", response_model=SearchOut, responses=problems(*KEY_REFUSALS))
 async def search_timeslots(
-    body: SearchIn, once: OnceIfKeyed, set_ups: KnownSetUps, user: CurrentUser
+    body: SearchIn, once: OnceIfKeyed, memory: KnownBefore, user: CurrentUser
 ) -> Response:
     """The earliest timeslots that can be booked with any of several providers.
 
@@ -110,29 +110,29 @@ async def search_timeslots(
 
     async def act(db: Connection) -> bytes:
         page = await search(
-            db, set_ups, wanted, user_id=user.id, begin=begin, end=end, limit=body.limit
+            db, memory, wanted, user_id=user.id, begin=begin, end=end, limit=body.limit
         )
         return orjson.dumps(_page(page))
 
     return await once.in_sql(act)
 
 
-def _found(provider_id: UUID, situation: Situation, found: Sequence[Found]) -> dict[str, Any]:
+def _found(provider_id: UUID, facts: Facts, found: Sequence[Found]) -> dict[str, Any]:
     return {
         "providerId": str(provider_id),
-        "serviceId": str(situation.set_up.offer.service_id),
-        "timezone": situation.set_up.timezone,
-        "sources": told(situation.sources, situation.now),
+        "serviceId": str(facts.set_up.offer.service_id),
+        "timezone": facts.set_up.timezone,
+        "sources": told(facts.sources, facts.now),
         "timeslots": [timeslots_json.listed(each) for each in found],
     }
 
 
 def _page(page: Page) -> dict[str, Any]:
-    providers: dict[UUID, Situation] = {}
+    providers: dict[UUID, Facts] = {}
     timeslots = []
     for each in page.found:
-        set_up = each.situation.set_up
-        providers.setdefault(set_up.provider_id, each.situation)
+        set_up = each.facts.set_up
+        providers.setdefault(set_up.provider_id, each.facts)
         timeslots.append(
             timeslots_json.listed(each)
             | {
@@ -146,11 +146,11 @@ def _page(page: Page) -> dict[str, Any]:
         "providers": [
             {
                 "providerId": str(provider_id),
-                "providerName": situation.set_up.provider_name,
-                "timezone": situation.set_up.timezone,
-                "sources": told(situation.sources, situation.now),
+                "providerName": facts.set_up.provider_name,
+                "timezone": facts.set_up.timezone,
+                "sources": told(facts.sources, facts.now),
             }
-            for provider_id, situation in providers.items()
+            for provider_id, facts in providers.items()
         ],
         "isComplete": page.is_complete,
     }

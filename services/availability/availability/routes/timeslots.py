@@ -8,7 +8,7 @@ from availability.domain.local_time import moment
 from availability.domain.timeslot_id import UnknownTimeslotId, read_timeslot_id
 from availability.queries import look
 from availability.refusals import ProviderNotFound, ServiceNotFound, TimeslotNotFound
-from availability.routes.availability import KnownSetUps
+from availability.routes.availability import KnownBefore
 from availability.schemas.timeslots import CheckIn, CheckOut
 from shared.app import new_router
 from shared.auth import CallingService
@@ -24,7 +24,7 @@ router = new_router(prefix="/internal", tags=["internal"])
     responses=problems(ProviderNotFound, ServiceNotFound, TimeslotNotFound),
 )
 async def check_timeslot(
-    body: CheckIn, db: SqlReading, set_ups: KnownSetUps, _: CallingService
+    body: CheckIn, db: SqlReading, memory: KnownBefore, _: CallingService
 ) -> Response:
     """Whether the timeslot is offered now. An estimate: what bookings then commits is the truth."""
     try:
@@ -38,7 +38,7 @@ async def check_timeslot(
     for reach in (AROUND, WEEK):
         situation = await look(
             db,
-            set_ups,
+            memory.set_ups,
             provider_id=body.provider_id,
             service_id=body.service_id,
             user_id=body.user_id,

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID, uuid5
 
+from availability.notes import noted
 from availability.use_cases.conflicts import announce_busy_conflicts
 from shared.db import Connection
 from shared.events.calendar import (
@@ -43,6 +44,11 @@ ON CONFLICT (id) DO UPDATE SET ends_at = excluded.ends_at, last_seen_at = exclud
 """
 _NOTE_TIME = "INSERT INTO schedule_changes (provider_id, starts_at, ends_at) VALUES ($1, $2, $3)"
 _COUNT = "UPDATE schedule_versions SET version = version + 1 WHERE provider_id = $1"
+_COUNT_NOTED = f"""
+UPDATE schedule_versions SET version = version + 1,
+    notes = {noted("(SELECT $2::timestamptz, $3::timestamptz) AS changed (starts_at, ends_at)")}
+WHERE provider_id = $1
+"""
 _STATE = "SELECT state FROM calendar_sources WHERE connection_id = $1"
 _IS_NOW = """
 INSERT INTO calendar_sources AS known (connection_id, provider_id, kind, version, state, as_of)
@@ -92,14 +98,12 @@ async def replace_busy_times(db: Connection, told: CalendarBusyChanged) -> None:
         fixed = (told.connection_id, told.provider_id, told.kind, told.as_of)
         await db.execute(_BUSY, *fixed, list(busy), names, starts, ends)
     touched = [*differing.values(), *(known[id_] for id_ in known.keys() & {*gone, *differing})]
+    # Even when no time is another, the calendar has been read.
+    changed = (told.as_of, told.as_of)
     if touched:
-        await db.execute(
-            _NOTE_TIME,
-            told.provider_id,
-            min(each.starts_at for each in touched),
-            max(each.ends_at for each in touched),
-        )
-    await db.execute(_COUNT, told.provider_id)
+        changed = (min(each.starts_at for each in touched), max(each.ends_at for each in touched))
+        await db.execute(_NOTE_TIME, told.provider_id, *changed)
+    await db.execute(_COUNT_NOTED, told.provider_id, *changed)
     if differing:
         await announce_busy_conflicts(
             db,

@@ -9,24 +9,25 @@ from uuid import UUID
 
 from availability.domain.local_time import minutes_down, minutes_up
 from availability.domain.resources import Mode
+from availability.facts import Facts
 from availability.finding import (
     Candidate,
     Found,
-    bookable,
     earliest_of,
     fair_page,
+    first_bookable,
     is_settled,
 )
-from availability.queries import Asked, look, look_at
-from availability.set_up import OfferedPlace, SetUps
-from availability.situation import Situation
+from availability.learning import Memory, learn, learn_all, whatever_zone
+from availability.queries import Asked
+from availability.set_up import OfferedPlace
 from shared.db import Connection
 
 MOST_SERVICES = 200
 """How many services one search looks at."""
 
 # Most providers have time within the first stretch; after the last there is none to be had.
-_STRETCHES_OF_ONE = [timedelta(days=days) for days in (0, 14, 56, 370)]
+_STRETCHES_OF_ONE = [timedelta(days=days) for days in (14, 56, 370)]
 _STRETCHES_OF_SEVERAL = [timedelta(days=days) for days in (0, 1, 5, 21, 62)]
 
 # A provider's second service comes after everybody's first, and when there are too many, others are
@@ -61,11 +62,11 @@ class Wanted:
     city: str | None = None
     language: str | None = None
 
-    def places(self, situation: Situation) -> list[OfferedPlace]:
+    def places(self, facts: Facts) -> list[OfferedPlace]:
         """Where the service is given in the wanted city; what has no place is given in any."""
         return [
             at
-            for at in situation.set_up.places
+            for at in facts.set_up.places
             if self.city is None
             or at.place.location_id is None
             or (at.city or "").lower() == self.city.lower()
@@ -80,32 +81,31 @@ class Page(NamedTuple):
 
 async def find_next(
     db: Connection,
-    set_ups: SetUps,
+    memory: Memory,
     asked: Asked,
     *,
     user_id: UUID,
     after: datetime | None,
     limit: int,
-) -> tuple[Situation, list[Found]]:
+) -> tuple[Facts, list[Found]]:
     """The first bookable timeslots that start after an instant, within the service's horizon."""
     # This clock only says where to begin to look; what may be booked is up to the database's.
     begin = datetime.now(UTC) - timedelta(days=1)
     if after is not None:
         begin = max(begin, after + timedelta(minutes=1))
-    found: list[Found] = []
-    for since, until in pairwise(begin + each for each in _STRETCHES_OF_ONE):
-        situation = await look(
-            db, set_ups, **asked._asdict(), user_id=user_id, since=since, until=until
-        )
-        found += bookable(situation, (minutes_down(since), minutes_down(until)))
-        if len(found) >= limit or minutes_down(until) >= situation.bookable[1]:
+    first = minutes_down(begin)
+    for until in (minutes_up(begin + each) for each in _STRETCHES_OF_ONE):
+        starts = (first, until)
+        known = await learn(db, memory, asked, user_id=user_id, starts=whatever_zone(starts))
+        found = first_bookable(known, starts, limit)
+        if len(found) == limit or until >= known.facts.bookable[1]:
             break
-    return situation, found[:limit]
+    return known.facts, found
 
 
 async def search(
     db: Connection,
-    set_ups: SetUps,
+    memory: Memory,
     wanted: Wanted,
     *,
     user_id: UUID,
@@ -120,13 +120,13 @@ async def search(
     for since, until in pairwise(min(begin + each, end) for each in _STRETCHES_OF_SEVERAL):
         if since == end or is_settled(found, limit):
             break
-        situations = await look_at(db, set_ups, asked, user_id=user_id, since=since, until=until)
-        candidates = [
-            Candidate(key.provider_id, situation, wanted.places(situation))
-            for key, situation in situations.items()
-            if situation is not None
-        ]
         starts = (minutes_up(since), minutes_up(until))
+        known = await learn_all(db, memory, asked, user_id=user_id, starts=whatever_zone(starts))
+        candidates = [
+            Candidate(key.provider_id, each, wanted.places(each.facts))
+            for key, each in known.items()
+            if each is not None
+        ]
         for provider_id, of_provider in earliest_of(candidates, starts, limit).items():
             found[provider_id] += of_provider
     return Page(fair_page(found, limit), len(matches) <= MOST_SERVICES)
