@@ -20,11 +20,11 @@ _DAY = 24 * 60
 
 
 class Verdict(NamedTuple):
-    """Offered exactly when there is no reason against it; the timeslots are ready for JSON."""
+    """Offered exactly when there is no reason against it; the timeslot is ready for JSON."""
 
     reason: Reason | None
     timeslot: dict[str, Any] | None
-    alternatives: list[dict[str, Any]]
+    alternatives: list[Found]
 
 
 def check(situation: Situation, wanted: NamedTimeslot, reach: timedelta) -> Verdict:
@@ -39,10 +39,7 @@ def check(situation: Situation, wanted: NamedTimeslot, reach: timedelta) -> Verd
     return Verdict(
         reason,
         one(at, wanted.start, offer, standing) if at and standing and not reason else None,
-        [
-            one(each.at, each.start, offer, each.standing)
-            for each in _nearest(situation, at, wanted.start, around, reach)
-        ],
+        _nearest(situation, at, wanted.start, around, reach),
     )
 
 

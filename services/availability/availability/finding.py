@@ -132,11 +132,32 @@ def _by_first(
     candidates: Iterable[Candidate], starts: Interval
 ) -> list[tuple[tuple[int, bytes], Candidate]]:
     firsts = [
-        ((first.start, turn(each.provider_id, first.start)), each)
+        ((first, turn(each.provider_id, first)), each)
         for each in candidates
-        for first in first_bookable(each.known, starts, 1, each.places)
+        if (first := _first(each, starts)) is not None
     ]
     return sorted(firsts, key=itemgetter(0))
+
+
+def _first(candidate: Candidate, starts: Interval) -> int | None:
+    """The first start that can be booked at the places."""
+    known, places = candidate.known, candidate.places
+    for day, (first, after) in known.days_with(starts):
+        if not day.is_free:
+            continue
+        found = after
+        for at, runs in zip(known.facts.set_up.places, day.runs, strict=True):
+            if at not in places:
+                continue
+            for run, standing in runs:
+                if run.start >= found:
+                    break
+                if standing.capacity_left and run[-1] >= first:
+                    found = min(found, max(run.start, first + (run.start - first) % run.step))
+                    break
+        if found < after:
+            return found
+    return None
 
 
 def is_settled(found: Mapping[UUID, Sequence[Found]], limit: int) -> bool:

@@ -111,7 +111,7 @@ class Known:
         if bool(facts.unhealthy) != self.was_unhealthy:
             return None
         if news.version == facts.version:
-            return replace(self, facts=facts)
+            return Known(facts, self.days, self.was_unhealthy, self.exceptions, self.covered)
         changed = changed_between(news.notes, facts.version, news.version)
         if changed is None:
             return None

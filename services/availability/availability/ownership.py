@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 from uuid import UUID
 
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from availability.models import (
@@ -23,6 +24,7 @@ from availability.refusals import (
     RoomNotFound,
     ServiceNotFound,
     TimeOffNotFound,
+    TooMany,
 )
 from shared.errors import FieldError, NotFound
 
@@ -60,6 +62,23 @@ async def own(db: AsyncSession, kind: type[Thing], provider_id: UUID, id_: UUID)
     if found is None or found.provider_id != provider_id or _is_deleted(found):
         raise _MISSING[kind]
     return found
+
+
+async def check_room_for(
+    db: AsyncSession,
+    kind: type[Thing],
+    provider_id: UUID,
+    most: int,
+    *conditions: ColumnElement[bool],
+) -> None:
+    """Raises TooMany when there is no room for one more that is not deleted (and meets these)."""
+    if (deleted_at := getattr(kind, "deleted_at", None)) is not None:
+        conditions = (*conditions, deleted_at.is_(None))
+    count = await db.scalar(
+        select(func.count()).select_from(kind).where(kind.provider_id == provider_id, *conditions)
+    )
+    if (count or 0) >= most:
+        raise TooMany(f"there are {most} already", most=most)
 
 
 def _is_deleted(thing: object) -> bool:

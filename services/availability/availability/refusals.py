@@ -62,6 +62,13 @@ class StillClaimed(Conflict):
     title = "Appointments that are still to come need this"
 
 
+class TooMany(Conflict):
+    """``most`` says how many there may be."""
+
+    code = "too_many"
+    title = "The provider has as many of these as there can be; delete one first"
+
+
 class BelongsToRoom(Conflict):
     code = "belongs_to_room"
     title = "This resource follows its room; change the room instead"

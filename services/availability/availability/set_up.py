@@ -37,6 +37,7 @@ class SetUp:
     provider_id: UUID
     provider_name: str
     service_title: str
+    slug: str
     timezone: str
     unhealthy_calendar_policy: UnhealthyCalendarPolicy
     offer: Offer
@@ -71,6 +72,7 @@ class SetUp:
             provider_id,
             row["provider_name"],
             row["service"]["name"],
+            row["service"]["slug"],
             row["timezone"],
             policy,
             offer,

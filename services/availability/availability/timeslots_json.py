@@ -161,6 +161,12 @@ def listed(found: Found) -> dict[str, Any]:
     }
 
 
+def named(found: Found) -> dict[str, Any]:
+    """One of a list of several providers', besides what ``listed`` or ``one`` say of it."""
+    set_up = found.facts.set_up
+    return {"providerId": str(set_up.provider_id), "serviceId": str(set_up.offer.service_id)}
+
+
 def one(at: OfferedPlace, start: int, offer: Offer, standing: Standing) -> dict[str, Any]:
     """A single timeslot, ready for ``orjson``."""
     location_id = at.place.location_id

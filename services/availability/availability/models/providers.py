@@ -117,6 +117,12 @@ class AppointmentType(Base):
         own("default_room_id", "rooms", name="appointment_types_default_room_fkey"),
         UniqueConstraint("provider_id", "id"),
         Index(
+            "appointment_types_offered_idx",
+            "slug",
+            "mode",
+            postgresql_where=text("is_active"),
+        ),
+        Index(
             "appointment_types_slug_idx",
             "provider_id",
             "slug",

@@ -7,7 +7,7 @@ from availability.access import Staff, may_set_up, seen_provider
 from availability.listing import page_of
 from availability.models import AppointmentType
 from availability.ownership import locked_provider, own
-from availability.refusals import ProviderNotFound, ServiceNotFound, SlugTaken
+from availability.refusals import ProviderNotFound, ServiceNotFound, SlugTaken, TooMany
 from availability.schemas.appointment_types import (
     AppointmentTypeChangesIn,
     AppointmentTypeIn,
@@ -40,7 +40,7 @@ router = new_router(
     "",
     status_code=201,
     response_model=AppointmentTypeOut,
-    responses=problems(ProviderNotFound, SlugTaken, *KEY_REFUSALS),
+    responses=problems(ProviderNotFound, SlugTaken, TooMany, *KEY_REFUSALS),
 )
 async def create_appointment_type(
     provider_id: Id, body: AppointmentTypeIn, once: OnceIfKeyed, _: Staff

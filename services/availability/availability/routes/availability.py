@@ -14,6 +14,7 @@ from availability.domain.timeslots import span_of
 from availability.learning import Memory, learn
 from availability.queries import Asked, News, claims_in_full, look, news_of
 from availability.refusals import ProviderNotFound, ServiceNotFound
+from availability.routes.conditional import has_already
 from availability.schemas.timeslots import (
     AvailabilityOut,
     AvailabilityQuery,
@@ -55,7 +56,7 @@ async def answer_known_question(request: Request) -> Response | None:
     async with database_of(request).reading() as db:
         news = (await news_of(db, [question.provider_id])).get(question.provider_id)
         if (kept := question.answer) is not None and news is not None:
-            is_known = _is_known(request, kept.etag)
+            is_known = has_already(request, kept.etag)
             if kept.is_for(user.id, body=not is_known) and kept.is_right(news.version, news.now):
                 return _answer(kept.etag, None if is_known else kept.body)
         return await _answer_anew(request, db, question, user, news)
@@ -126,7 +127,7 @@ async def _answer_anew(
     )
     memory.days.weigh(asked)
     etag = timeslots_json.etag(head, pieces)
-    body = None if _is_known(request, etag) else timeslots_json.body(head, pieces)
+    body = None if has_already(request, etag) else timeslots_json.body(head, pieces)
     answer = question.answer
     if user.id not in facts.holders:
         answer = KeptAnswer(facts.version, facts.holds_until, facts.holders, etag, body)
@@ -194,10 +195,3 @@ def _answer(etag: str, body: bytes | None) -> Response:
     if body is None:
         return Response(status_code=304, headers=headers)
     return Response(body, media_type="application/json", headers=headers)
-
-
-def _is_known(request: Request, etag: str) -> bool:
-    """Whether the client has this answer already (RFC 9110, 13.1.2: the comparison is weak)."""
-    named = request.headers.get("if-none-match", "")
-    known = [each.strip().removeprefix("W/") for each in named.split(",")]
-    return etag in known or known == ["*"]

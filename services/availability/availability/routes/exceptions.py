@@ -7,7 +7,7 @@ from availability.access import Staff, seen_provider
 from availability.models import AvailabilityException
 from availability.ownership import own
 from availability.ranges import ranges_of
-from availability.refusals import BelongsToTimeOff, ExceptionNotFound, ProviderNotFound
+from availability.refusals import BelongsToTimeOff, ExceptionNotFound, ProviderNotFound, TooMany
 from availability.schemas.exceptions import (
     ExceptionChangesIn,
     ExceptionIn,
@@ -30,7 +30,7 @@ router = new_router(prefix="/v1/providers/{provider_id}/exceptions", tags=["exce
     "",
     status_code=201,
     response_model=ExceptionOut,
-    responses=problems(ProviderNotFound, *KEY_REFUSALS),
+    responses=problems(ProviderNotFound, TooMany, *KEY_REFUSALS),
 )
 async def create_exception(
     provider_id: Id, body: ExceptionIn, once: OnceIfKeyed, _: Staff

@@ -16,6 +16,7 @@ from availability.refusals import (
     ProviderNotFound,
     RoomNotFound,
     StillClaimed,
+    TooMany,
 )
 from availability.schemas.lists import PageQuery
 from availability.schemas.locations import (
@@ -51,7 +52,7 @@ router = new_router(prefix="/v1/providers/{provider_id}/locations", tags=["locat
     "",
     status_code=201,
     response_model=LocationOut,
-    responses=problems(ProviderNotFound, *KEY_REFUSALS),
+    responses=problems(ProviderNotFound, TooMany, *KEY_REFUSALS),
 )
 async def create_location(
     provider_id: Id, body: LocationIn, once: OnceIfKeyed, _: Staff
@@ -128,7 +129,7 @@ async def delete_location(provider_id: Id, location_id: Id, db: Transaction, _: 
     "/{location_id}/rooms",
     status_code=201,
     response_model=RoomOut,
-    responses=problems(ProviderNotFound, LocationNotFound, *KEY_REFUSALS),
+    responses=problems(ProviderNotFound, LocationNotFound, TooMany, *KEY_REFUSALS),
 )
 async def create_room(
     provider_id: Id, location_id: Id, body: RoomIn, once: OnceIfKeyed, _: Staff
@@ -173,7 +174,7 @@ async def get_room(provider_id: Id, location_id: Id, room_id: Id, db: Reading, u
 @router.patch(
     "/{location_id}/rooms/{room_id}",
     response_model=RoomOut,
-    responses=problems(ProviderNotFound, LocationNotFound, RoomNotFound, StillClaimed),
+    responses=problems(ProviderNotFound, LocationNotFound, RoomNotFound, StillClaimed, TooMany),
 )
 async def update_room(
     provider_id: Id, location_id: Id, room_id: Id, body: RoomChangesIn, db: Transaction, _: Staff

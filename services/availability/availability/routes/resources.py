@@ -13,6 +13,7 @@ from availability.refusals import (
     ProviderNotFound,
     ResourceNotFound,
     StillClaimed,
+    TooMany,
 )
 from availability.schemas.lists import PageQuery
 from availability.schemas.resources import (
@@ -36,7 +37,7 @@ router = new_router(prefix="/v1/providers/{provider_id}/resources", tags=["resou
     "",
     status_code=201,
     response_model=ResourceOut,
-    responses=problems(ProviderNotFound, *KEY_REFUSALS),
+    responses=problems(ProviderNotFound, TooMany, *KEY_REFUSALS),
 )
 async def create_resource(
     provider_id: Id, body: ResourceIn, once: OnceIfKeyed, _: Staff

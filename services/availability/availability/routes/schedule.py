@@ -1,10 +1,11 @@
 """The schedule form: its options, the saved rules, a preview, and saving."""
 
-from fastapi import Response
+from fastapi import Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from availability.access import Staff, seen_provider
 from availability.refusals import ProviderNotFound
+from availability.routes.conditional import has_already
 from availability.saved_schedule import refdata, saved_forms
 from availability.schemas.schedule import PreviewIn, RulesQuery, ScheduleIn
 from availability.schemas.schedule_answers import PreviewOut, RefdataOut, RulesOut, SavedOut
@@ -32,14 +33,30 @@ async def get_schedule_refdata(provider_id: Id, db: Reading, user: Staff) -> Ref
     return await refdata(db, await seen_provider(db, user, provider_id))
 
 
-@router.get("/rules", response_model=RulesOut, responses=problems(ProviderNotFound))
+@router.get(
+    "/rules",
+    response_model=RulesOut,
+    responses=problems(ProviderNotFound)
+    | {304: {"description": "Nothing has changed since the answer with that `ETag`."}},
+)
 async def list_schedule_rules(
-    provider_id: Id, wanted: FromQuery[RulesQuery], db: Reading, response: Response, user: Staff
-) -> RulesOut:
-    """The saved rules as the forms that would save them again, one for each scope."""
+    provider_id: Id,
+    wanted: FromQuery[RulesQuery],
+    db: Reading,
+    request: Request,
+    response: Response,
+    user: Staff,
+) -> RulesOut | Response:
+    """The saved rules as the forms that would save them again, one for each scope.
+
+    An `ETag` lets a client ask again with `If-None-Match` and get 304 while nothing has changed.
+    """
     await seen_provider(db, user, provider_id)
     # The version first: rules that are newer than it only make a later If-Match fail.
-    response.headers["ETag"] = schedule_etag(await set_up_version(db, provider_id))
+    etag = schedule_etag(await set_up_version(db, provider_id))
+    if has_already(request, etag):
+        return Response(status_code=304, headers={"ETag": etag})
+    response.headers["ETag"] = etag
     return RulesOut(items=await saved_forms(db, provider_id, wanted.conditions()))
 
 

@@ -14,6 +14,7 @@ from availability.queries import Asked, look
 from availability.refusals import ProviderNotFound, ServiceNotFound
 from availability.routes.availability import KnownBefore
 from availability.schemas.finding import (
+    AlternativesOut,
     AlternativesQuery,
     FiltersIn,
     FoundOut,
@@ -22,7 +23,7 @@ from availability.schemas.finding import (
     SearchOut,
 )
 from availability.sources import told
-from availability.use_cases.finding import Page, Wanted, find_next, search
+from availability.use_cases.finding import Page, Wanted, find_next, others_instead, search
 from shared.app import new_router
 from shared.auth import CurrentUser
 from shared.db import Connection, SqlReading
@@ -60,7 +61,7 @@ async def find_next_timeslots(
 
 @of_provider.get(
     "/alternatives",
-    response_model=FoundOut,
+    response_model=AlternativesOut,
     responses=problems(ProviderNotFound, ServiceNotFound),
 )
 async def find_alternatives(
@@ -71,7 +72,11 @@ async def find_alternatives(
     user: CurrentUser,
 ) -> Response:
     """What can be booked around a start: within an hour of it the nearest first, then what comes
-    later, up to a week. The start itself is among it if it can be booked."""
+    later, up to a week. The start itself is among it if it can be booked.
+
+    Where the provider has less than was asked for, other providers' timeslots of the same week
+    follow: for a service of the same slug and mode and, in person, in the same city.
+    """
     start = wanted.minute()
     situation = await look(
         db,
@@ -83,7 +88,21 @@ async def find_alternatives(
         until=wanted.start + checking.WEEK,
     )
     found = checking.nearest(situation, start, wanted.limit)
-    return _answer(_found(provider_id, situation, found))
+    if len(found) < wanted.limit:
+        found += await others_instead(
+            db,
+            memory,
+            situation,
+            situation.set_up.places,
+            user_id=user.id,
+            begin=wanted.start - checking.AROUND,
+            end=wanted.start + checking.WEEK,
+            limit=wanted.limit - len(found),
+        )
+    answer = _found(provider_id, situation, found)
+    for timeslot, each in zip(answer["timeslots"], found, strict=True):
+        timeslot |= timeslots_json.named(each)
+    return _answer(answer)
 
 
 @of_all.post("/search", response_model=SearchOut, responses=problems(*KEY_REFUSALS))
@@ -135,11 +154,8 @@ def _page(page: Page) -> dict[str, Any]:
         providers.setdefault(set_up.provider_id, each.facts)
         timeslots.append(
             timeslots_json.listed(each)
-            | {
-                "providerId": str(set_up.provider_id),
-                "serviceId": str(set_up.offer.service_id),
-                "serviceTitle": set_up.service_title,
-            }
+            | timeslots_json.named(each)
+            | {"serviceTitle": set_up.service_title}
         )
     return {
         "timeslots": timeslots,

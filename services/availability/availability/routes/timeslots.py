@@ -3,6 +3,7 @@
 import orjson
 from fastapi import Response
 
+from availability import timeslots_json
 from availability.checking import AROUND, MOST_ALTERNATIVES, WEEK, check
 from availability.domain.local_time import moment
 from availability.domain.timeslot_id import UnknownTimeslotId, read_timeslot_id
@@ -10,6 +11,7 @@ from availability.queries import look
 from availability.refusals import ProviderNotFound, ServiceNotFound, TimeslotNotFound
 from availability.routes.availability import KnownBefore
 from availability.schemas.timeslots import CheckIn, CheckOut
+from availability.use_cases.finding import others_instead
 from shared.app import new_router
 from shared.auth import CallingService
 from shared.db import SqlReading
@@ -49,10 +51,27 @@ async def check_timeslot(
         verdict = check(situation, named, reach)
         if len(verdict.alternatives) == MOST_ALTERNATIVES:
             break
+    found = verdict.alternatives
+    if verdict.reason is not None and len(found) < MOST_ALTERNATIVES:
+        at = situation.set_up.place(named.location_id, named.mode)
+        found += await others_instead(
+            db,
+            memory,
+            situation,
+            [at] if at else situation.set_up.places,
+            user_id=body.user_id,
+            begin=start - AROUND,
+            end=start + WEEK,
+            limit=MOST_ALTERNATIVES - len(found),
+        )
     answer = {
         "offered": verdict.reason is None,
         "reason": verdict.reason,
         "timeslot": verdict.timeslot,
-        "alternatives": verdict.alternatives,
+        "alternatives": [
+            timeslots_json.one(each.at, each.start, each.facts.set_up.offer, each.standing)
+            | timeslots_json.named(each)
+            for each in found
+        ],
     }
     return Response(orjson.dumps(answer), media_type="application/json")

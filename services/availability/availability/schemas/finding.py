@@ -45,6 +45,22 @@ class FoundOut(Answer):
     timeslots: list[ListedTimeslotOut]
 
 
+class AlternativeOut(ListedTimeslotOut):
+    provider_id: UUID
+    service_id: UUID
+
+
+class AlternativesOut(Answer):
+    """`providerId`, `timezone` and `sources` are of the provider that was asked for."""
+
+    provider_id: UUID
+    service_id: UUID
+    timezone: str
+    sources: list[SourceOut]
+    timeslots: list[AlternativeOut]
+    """Theirs first, then those of others."""
+
+
 class FiltersIn(Body):
     """What is not given may be anything."""
 

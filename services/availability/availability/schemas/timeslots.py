@@ -167,10 +167,16 @@ class CheckIn(Body):
     """An appointment of the user's that is to be moved: what it claims stands in nobody's way."""
 
 
+class AlternativeTimeslotOut(TimeslotOut):
+    provider_id: UUID
+    service_id: UUID
+
+
 class CheckOut(Answer):
     offered: bool
     reason: Reason | None
     timeslot: TimeslotOut | None
     """Null when it is not offered."""
-    alternatives: Annotated[list[TimeslotOut], Field(max_length=5)]
-    """The nearest timeslots that can be booked, whether or not this one can."""
+    alternatives: Annotated[list[AlternativeTimeslotOut], Field(max_length=5)]
+    """The nearest timeslots that can be booked, whether or not this one can; when it cannot and
+    the provider has not enough of them, other providers' follow."""

@@ -14,10 +14,14 @@ from availability.announcements import (
 )
 from availability.domain.resources import Mode
 from availability.models import AppointmentType, Location, Room, appointment_type_locations
-from availability.ownership import apply, locked_provider, own
+from availability.ownership import apply, check_room_for, locked_provider, own
 from availability.refusals import SlugTaken
+from availability.use_cases.rules import drop_rules_of
 from shared.errors import FieldError, Invalid
 from shared.ids import new_id
+
+MOST_TYPES = 200
+"""Of one provider."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +72,7 @@ async def add_appointment_type(
 ) -> AppointmentType:
     """Raises Invalid with every place that is named and is not there."""
     await locked_provider(db, provider_id)
+    await check_room_for(db, AppointmentType, provider_id, MOST_TYPES)
     wanted = _Places(new.location_ids, new.default_location_id, new.default_room_id)
     await _check_places(db, provider_id, wanted, _Places())
     await _check_slug(db, provider_id, new.slug)
@@ -120,9 +125,10 @@ async def change_appointment_type(
 
 
 async def remove_appointment_type(db: AsyncSession, provider_id: UUID, service_id: UUID) -> None:
-    """For good; appointments that exist stay, and its slug is free again."""
+    """For good, with the rules for it; appointments that exist stay, and its slug is free again."""
     await locked_provider(db, provider_id)
     service = await own(db, AppointmentType, provider_id, service_id)
+    await drop_rules_of(db, provider_id, service_ids=[service_id])
     service.is_active, service.deleted_at = False, func.now()
     await announce_appointment_type_deleted(db, service)
 

@@ -6,18 +6,21 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from availability import changes as schedule
 from availability.domain.schedule import ExceptionKind
 from availability.models import AvailabilityException
-from availability.ownership import apply, locked_provider, own, scope_faults
+from availability.ownership import apply, check_room_for, locked_provider, own, scope_faults
 from availability.refusals import BelongsToTimeOff
 from availability.use_cases.conflicts import Cause, Watch
 from shared.errors import FieldError, Invalid
 from shared.ids import new_id
 
 LONGEST = timedelta(days=366)
+MOST_EXCEPTIONS = 1000
+"""Of one provider, that are not over yet."""
 TIME_OFF = "time_off"
 
 
@@ -53,6 +56,13 @@ async def store_exception(
 ) -> AvailabilityException:
     """The row, noted and with its conflicts told; the caller has locked the provider."""
     provider_id, span = exception.provider_id, (exception.starts_at, exception.ends_at)
+    await check_room_for(
+        db,
+        AvailabilityException,
+        provider_id,
+        MOST_EXCEPTIONS,
+        AvailabilityException.ends_at > func.now(),
+    )
     watch = await Watch.begin(db, provider_id, span)
     db.add(exception)
     await db.flush()

@@ -1,6 +1,6 @@
 """Looking for time: the next of one provider, and the earliest of several."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -36,20 +36,26 @@ _MATCHES = """
 SELECT service.provider_id, service.id
 FROM appointment_types service
 JOIN providers provider ON provider.id = service.provider_id AND provider.is_active
-WHERE service.is_active
-    AND ($1::uuid[] IS NULL OR provider.id = ANY ($1))
-    AND ($2::text IS NULL OR service.slug = $2)
-    AND ($3::text IS NULL OR service.mode = $3)
-    AND ($4::text IS NULL OR EXISTS (
-        SELECT FROM locations
-        WHERE provider_id = provider.id AND is_active AND lower(city) = lower($4)
-    ))
-    AND ($5::text IS NULL OR lower(provider.language) = lower($5)
-        OR starts_with(lower(provider.language), lower($5) || '-'))
+WHERE service.is_active AND service.deleted_at IS NULL{conditions}
 ORDER BY row_number() OVER (PARTITION BY provider.id ORDER BY service.created_at, service.id),
     hashtext(provider.id::text || current_date), provider.id
-LIMIT $6
+LIMIT {most}
 """
+
+
+_OTHERS = """
+SELECT service.provider_id, service.id
+FROM appointment_types service
+JOIN providers provider ON provider.id = service.provider_id AND provider.is_active
+WHERE service.slug = $1 AND service.mode = $2 AND service.is_active AND provider.id <> $3
+    AND ($4::text[] IS NULL OR EXISTS (
+        SELECT FROM locations
+        WHERE provider_id = provider.id AND is_active AND lower(city) = ANY ($4)
+    ))
+ORDER BY hashtext(provider.id::text || current_date), provider.id
+LIMIT $5
+"""
+_MOST_OTHERS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +122,66 @@ async def search(
     """A fair page (see ``fair_page``) of the bookable timeslots in a span."""
     matches = await _matches(db, wanted)
     asked = matches[:MOST_SERVICES]
+    found = await _earliest(
+        db, memory, asked, wanted.places, user_id=user_id, begin=begin, end=end, limit=limit
+    )
+    return Page(fair_page(found, limit), len(matches) <= MOST_SERVICES)
+
+
+async def others_instead(
+    db: Connection,
+    memory: Memory,
+    facts: Facts,
+    places: Sequence[OfferedPlace],
+    *,
+    user_id: UUID | None,
+    begin: datetime,
+    end: datetime,
+    limit: int,
+) -> list[Found]:
+    """A fair page of other providers' timeslots for what would have been at one of these places.
+
+    They have a service with the same slug and mode, and in person in the same city. Of many
+    providers some are looked at, others another day.
+    """
+    cities = sorted({at.city.lower() for at in places if at.city})
+    asked = [
+        Asked(*row)
+        for row in await db.fetch(
+            _OTHERS,
+            facts.set_up.slug,
+            facts.set_up.offer.mode.value,
+            facts.set_up.provider_id,
+            cities or None,
+            _MOST_OTHERS,
+        )
+    ]
+
+    def there(others: Facts) -> list[OfferedPlace]:
+        return [
+            at
+            for at in others.set_up.places
+            if not cities or at.city is None or at.city.lower() in cities
+        ]
+
+    found = await _earliest(
+        db, memory, asked, there, user_id=user_id, begin=begin, end=end, limit=limit
+    )
+    return fair_page(found, limit)
+
+
+async def _earliest(
+    db: Connection,
+    memory: Memory,
+    asked: Sequence[Asked],
+    places: Callable[[Facts], list[OfferedPlace]],
+    *,
+    user_id: UUID | None,
+    begin: datetime,
+    end: datetime,
+    limit: int,
+) -> dict[UUID, list[Found]]:
+    """As much of every provider's bookable timeslots in a span as decides about a page."""
     found: dict[UUID, list[Found]] = {each.provider_id: [] for each in asked}
     for since, until in pairwise(min(begin + each, end) for each in _STRETCHES_OF_SEVERAL):
         if since == end or is_settled(found, limit):
@@ -123,23 +189,29 @@ async def search(
         starts = (minutes_up(since), minutes_up(until))
         known = await learn_all(db, memory, asked, user_id=user_id, starts=whatever_zone(starts))
         candidates = [
-            Candidate(key.provider_id, each, wanted.places(each.facts))
+            Candidate(key.provider_id, each, places(each.facts))
             for key, each in known.items()
             if each is not None
         ]
         for provider_id, of_provider in earliest_of(candidates, starts, limit).items():
             found[provider_id] += of_provider
-    return Page(fair_page(found, limit), len(matches) <= MOST_SERVICES)
+    return found
 
 
 async def _matches(db: Connection, wanted: Wanted) -> list[Asked]:
-    rows = await db.fetch(
-        _MATCHES,
-        wanted.provider_ids and list(wanted.provider_ids),
-        wanted.service,
-        wanted.mode and wanted.mode.value,
-        wanted.city,
-        wanted.language,
-        MOST_SERVICES + 1,
+    # Only conditions that are asked for: one plan for all of them would read every provider.
+    given = {
+        "service.provider_id = ANY ({})": wanted.provider_ids and list(wanted.provider_ids),
+        "service.slug = {}": wanted.service,
+        "service.mode = {}": wanted.mode and wanted.mode.value,
+        "EXISTS (SELECT FROM locations WHERE provider_id = provider.id AND is_active"
+        " AND lower(city) = lower({}))": wanted.city,
+        "(lower(provider.language) = lower({0})"
+        " OR starts_with(lower(provider.language), lower({0}) || '-'))": wanted.language,
+    }
+    asked = {condition: value for condition, value in given.items() if value is not None}
+    conditions = "".join(
+        f" AND {condition.format(f'${number}')}" for number, condition in enumerate(asked, 1)
     )
-    return [Asked(*row) for row in rows]
+    statement = _MATCHES.format(conditions=conditions, most=MOST_SERVICES + 1)
+    return [Asked(*row) for row in await db.fetch(statement, *asked.values())]

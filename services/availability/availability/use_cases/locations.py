@@ -12,11 +12,16 @@ from availability.announcements import announce_provider
 from availability.domain.resources import Kind
 from availability.expected import check_location_free, check_units_free
 from availability.models import Location, Resource, Room
-from availability.ownership import apply, locked_provider, own
+from availability.ownership import apply, check_room_for, locked_provider, own
 from availability.refusals import PrimaryNeeded
 from availability.use_cases.resources import NewResource, keep_units, remove_units, rename_units
+from availability.use_cases.rules import drop_rules_of
 from shared.errors import FieldError, Invalid
 from shared.ids import new_id
+
+MOST_LOCATIONS = 100
+MOST_ROOMS = 500
+"""Of one provider, at all of their locations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +51,7 @@ class NewRoom:
 
 async def add_location(db: AsyncSession, provider_id: UUID, new: NewLocation) -> Location:
     provider = await locked_provider(db, provider_id)
+    await check_room_for(db, Location, provider_id, MOST_LOCATIONS)
     location = Location(**asdict(new) | {"provider_id": provider_id, "is_active": True})
     location.is_primary = new.is_primary or not await _has_primary(db, provider_id)
     if location.is_primary:
@@ -88,18 +94,23 @@ async def change_location(
 
 
 async def remove_location(db: AsyncSession, provider_id: UUID, location_id: UUID) -> None:
-    """For good, with its rooms and all units there; raises StillClaimed while anybody is expected.
+    """For good, with its rooms, all units there, and the rules of the form for it and its rooms.
 
-    Services, rules and exceptions that name it stay as they are and are about nothing then.
+    Services and exceptions that name it stay as they are and are about nothing then. Raises
+    StillClaimed while anybody is expected.
     """
     provider = await locked_provider(db, provider_id)
     location = await own(db, Location, provider_id, location_id)
     await _check_free(db, location)
     await remove_units(db, provider_id, await _units(db, location))
     gone = {"is_active": False, "deleted_at": func.now()}
-    await db.execute(
-        update(Room).where(Room.location_id == location_id, Room.deleted_at.is_(None)).values(gone)
+    rooms = await db.scalars(
+        update(Room)
+        .where(Room.location_id == location_id, Room.deleted_at.is_(None))
+        .values(gone)
+        .returning(Room.id)
     )
+    await drop_rules_of(db, provider_id, location_ids=[location_id], room_ids=rooms.all())
     location.is_active, location.deleted_at = False, func.now()
     if location.is_primary:
         await _hand_over(db, location)
@@ -110,6 +121,7 @@ async def add_room(db: AsyncSession, provider_id: UUID, location_id: UUID, new: 
     """The room, and as many resources as appointments fit into it."""
     provider = await locked_provider(db, provider_id)
     await own(db, Location, provider_id, location_id)
+    await check_room_for(db, Room, provider_id, MOST_ROOMS)
     values = {"provider_id": provider_id, "location_id": location_id, "is_active": True}
     room = Room(**asdict(new) | values)
     db.add(room)
@@ -135,7 +147,8 @@ async def change_room(
 
 
 async def remove_room(db: AsyncSession, provider_id: UUID, room_id: UUID) -> None:
-    """For good, with its units; raises StillClaimed while anybody is expected there."""
+    """For good, with its units and the rules for it; raises StillClaimed while anybody is
+    expected there."""
     provider = await locked_provider(db, provider_id)
     room = await own(db, Room, provider_id, room_id)
     units = list(
@@ -145,6 +158,7 @@ async def remove_room(db: AsyncSession, provider_id: UUID, room_id: UUID) -> Non
     )
     await check_units_free(db, provider_id, [unit.id for unit in units])
     await remove_units(db, provider_id, units)
+    await drop_rules_of(db, provider_id, room_ids=[room_id])
     room.is_active, room.deleted_at = False, func.now()
     await announce_provider(db, provider)
 

@@ -12,12 +12,14 @@ from availability.announcements import announce_resource, announce_resource_dele
 from availability.domain.resources import Kind
 from availability.expected import check_units_free, claimed_units
 from availability.models import Location, Resource
-from availability.ownership import apply, locked_provider, own
+from availability.ownership import apply, check_room_for, locked_provider, own
 from availability.refusals import BelongsToRoom, LocationNotFound, NoStaffLeft
 from shared.errors import FieldError, Invalid
 from shared.ids import new_id
 
 MOST_UNITS = 50
+MOST_RESOURCES = 1000
+"""Of one provider in all; computing timeslots reads every one of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +190,7 @@ async def _check_staff(db: AsyncSession, provider_id: UUID) -> None:
 
 
 async def _add(db: AsyncSession, provider_id: UUID, new: NewResource) -> Resource:
+    await check_room_for(db, Resource, provider_id, MOST_RESOURCES)
     resource = Resource(
         id=new.id,
         version=0,

@@ -1,11 +1,11 @@
 """When a provider works, week by week."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import insert
+from sqlalchemy import delete, insert, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from availability import changes
@@ -76,6 +76,29 @@ async def add_rules(
     if added:
         await changes.note_set_up(db, provider_id)
     return added
+
+
+async def drop_rules_of(
+    db: AsyncSession,
+    provider_id: UUID,
+    *,
+    service_ids: Collection[UUID] = (),
+    location_ids: Collection[UUID] = (),
+    room_ids: Collection[UUID] = (),
+) -> None:
+    """Rules about nothing but what is being deleted; nobody could name it to take them away."""
+    await db.execute(
+        delete(ScheduleRule)
+        .where(
+            ScheduleRule.provider_id == provider_id,
+            or_(
+                ScheduleRule.scope_appointment_type_id.in_(service_ids),
+                ScheduleRule.scope_location_id.in_(location_ids),
+                ScheduleRule.scope_room_id.in_(room_ids),
+            ),
+        )
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def store_rules(

@@ -1,4 +1,4 @@
-"""Beside a provider's version, which times its last changes were about."""
+"""Which times a provider's last changes were about; services by what all providers call them."""
 
 from alembic import op
 
@@ -10,6 +10,11 @@ down_revision = "0001"
 # Code that does not know the notes counts the version up without one, and so is noticed.
 _NOTES = "ALTER TABLE schedule_versions ADD COLUMN notes bytea NOT NULL DEFAULT ''"
 
+_OFFERED = """
+CREATE INDEX appointment_types_offered_idx ON appointment_types (slug, mode) WHERE is_active
+"""
+
 
 def upgrade() -> None:
     execute_script(op, _NOTES)
+    execute_script(op, _OFFERED)
