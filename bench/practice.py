@@ -199,23 +199,6 @@ WHERE provider_id = $1
 _COUNT = "UPDATE schedule_versions SET version = version + 1 WHERE provider_id = ANY ($1)"
 
 
-async def hold_one(database: Database, practice: Practice, first_on: date) -> UUID:
-    """The user who holds a timeslot on the last day, for an hour."""
-    id_, user_id, start = uuid4(), uuid4(), _at(first_on, 13, 15)
-    async with database.transaction() as connection:
-        await connection.execute(
-            "INSERT INTO appointments (id, version, status, provider_id, user_id, service_id, "
-            "timeslot_id, mode, starts_at, ends_at, hold_expires_at) VALUES "
-            "($1, 1, 'held', $2, $3, $4, 'x', 'in_person', $5, $6, now() + interval '1 hour')",
-            *(id_, practice.provider_id, user_id, practice.service_id, start, start + DURATION),
-        )
-        await connection.execute(
-            "UPDATE schedule_versions SET version = version + 1 WHERE provider_id = $1",
-            practice.provider_id,
-        )
-    return user_id
-
-
 async def _make_busy(connection: Connection, provider_id: UUID, first_on: date) -> None:
     calendar = uuid5(provider_id, "calendar")
     await connection.execute(

@@ -3,6 +3,7 @@
 from availability.announcing import EVERY, announce_changes
 from availability.consumers import HANDLERS
 from availability.set_up import SetUps
+from availability.use_cases.calendars import STALE_EVERY, note_stale
 from shared.db import Connection
 from shared.messaging.loops import messaging_loops
 from shared.settings import ServiceSettings
@@ -17,6 +18,7 @@ async def build(worker: Worker[ServiceSettings]) -> Loops:
 
     return {
         **messaging_loops(worker, "availability", HANDLERS),
+        "stale calendars": worker.timer("stale calendars", STALE_EVERY, note_stale),
         "changes": worker.timer("changes", EVERY, announce),
     }
 

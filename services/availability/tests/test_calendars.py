@@ -1,12 +1,13 @@
 """What external calendars say: which times it removes, how fresh it is, what if nobody knows."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from availability.use_cases.calendars import SpanBroken
+from availability.use_cases.calendars import SpanBroken, note_stale
 from availability.use_cases.providers import change_provider
 from shared.db import Database
 from shared.events.calendar import (
@@ -308,3 +309,41 @@ async def test_a_calendar_that_breaks_or_mends_changes_any_time(database: Databa
 
     assert (fresh, after) == ([], before + 1)
     assert (event.start, event.end, event.is_complete) == (None, None, False)
+
+
+async def test_a_calendar_that_turns_stale_is_told_once_and_so_is_its_recovery(
+    database: Database,
+) -> None:
+    practice, connection = await a_practice(database), uuid4()
+    await receive(database, connected(practice, connection, 1, age=timedelta(minutes=59)))
+    await tick(database)
+
+    async def workers() -> None:
+        async def one() -> None:
+            async with database.transaction() as db:
+                await note_stale(db)
+
+        await asyncio.gather(*(one() for _ in range(20)))
+
+    await workers()
+    assert await tick(database) == []
+    async with database.transaction() as db:
+        await db.execute("UPDATE calendar_sources SET as_of = as_of - interval '2 minutes'")
+    before = await version(database, practice.provider_id)
+
+    await workers()
+    (stale,) = await tick(database)
+    assert (stale.provider_id, stale.start, stale.is_complete) == (
+        practice.provider_id,
+        None,
+        False,
+    )
+    assert await version(database, practice.provider_id) == before + 1
+    await workers()
+    assert await tick(database) == []
+
+    await receive(database, busy(practice, connection, 2))
+    (recovered,) = await tick(database)
+    assert recovered.start is None
+    await receive(database, busy(practice, connection, 3))
+    assert await tick(database) == []

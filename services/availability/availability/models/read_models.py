@@ -1,6 +1,7 @@
 """What other services tell: it comes in any order, so nothing here refers to a set-up table."""
 
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     Column,
     Computed,
@@ -108,7 +109,8 @@ calendar_sources = Table(
     Column("version", Integer, nullable=False),
     Column("state", Text, nullable=False),
     Column("as_of", Instant),
+    Column("told_stale", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint("state IN ('connected', 'broken', 'deleted')", name="state_known"),
 )
 """The connections behind the busy times, by the newest word about each; a deleted one stays as
-such, so that no late word revives it."""
+such, so that no late word revives it. ``told_stale`` when it is announced that nobody reads it."""

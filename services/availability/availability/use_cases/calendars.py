@@ -1,11 +1,12 @@
 """What providers' own calendars say, as calendar-sync tells it, and whether they can be read."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID, uuid5
 
 from availability.notes import noted
+from availability.sources import STALE_AFTER
 from availability.use_cases.conflicts import announce_busy_conflicts
 from shared.db import Connection
 from shared.events.calendar import (
@@ -59,10 +60,22 @@ SET kind = excluded.kind, version = excluded.version, state = excluded.state,
 WHERE known.version < excluded.version
 RETURNING true
 """
+_STALE = """
+UPDATE calendar_sources SET told_stale = true
+WHERE NOT told_stale AND state = 'connected' AND as_of <= now() - $1::interval
+RETURNING provider_id
+"""
+_FRESH = """
+UPDATE calendar_sources SET told_stale = false
+WHERE connection_id = $1 AND told_stale AND as_of > now() - $2::interval
+RETURNING true
+"""
 _FORGET = """
 WITH spans AS (DELETE FROM external_busy_spans WHERE connection_id = $1)
 DELETE FROM external_busy_times WHERE connection_id = $1
 """
+
+STALE_EVERY = timedelta(seconds=30)
 
 ConnectionEvent = CalendarConnectionConnected | CalendarConnectionBroken | CalendarConnectionDeleted
 
@@ -103,6 +116,8 @@ async def replace_busy_times(db: Connection, told: CalendarBusyChanged) -> None:
     if touched:
         changed = (min(each.starts_at for each in touched), max(each.ends_at for each in touched))
         await db.execute(_NOTE_TIME, told.provider_id, *changed)
+    if await db.fetchval(_FRESH, told.connection_id, STALE_AFTER):
+        await db.execute(_NOTE_TIME, told.provider_id, None, None)
     await db.execute(_COUNT_NOTED, told.provider_id, *changed)
     if differing:
         await announce_busy_conflicts(
@@ -124,9 +139,18 @@ async def follow_connection(db: Connection, connection: ConnectionEvent) -> None
         return
     if state == "deleted":
         await db.execute(_FORGET, connection.id)
-    if before not in (None, state):
+    is_fresh = await db.fetchval(_FRESH, connection.id, STALE_AFTER)
+    if is_fresh or before not in (None, state):
         await db.execute(_NOTE_TIME, connection.provider_id, None, None)
     await db.execute(_COUNT, connection.provider_id)
+
+
+async def note_stale(db: Connection) -> None:
+    """Changes by time alone: once for each calendar that nobody has read for too long."""
+    await db.execute(_TURN)
+    for row in await db.fetch(_STALE, STALE_AFTER):
+        await db.execute(_NOTE_TIME, row["provider_id"], None, None)
+        await db.execute(_COUNT, row["provider_id"])
 
 
 def _by_id(told: CalendarBusyChanged) -> Mapping[UUID, _Busy]:

@@ -14,7 +14,12 @@ _OFFERED = """
 CREATE INDEX appointment_types_offered_idx ON appointment_types (slug, mode) WHERE is_active
 """
 
+_STALE = """
+ALTER TABLE calendar_sources ADD COLUMN told_stale boolean NOT NULL DEFAULT false
+"""
+
 
 def upgrade() -> None:
     execute_script(op, _NOTES)
     execute_script(op, _OFFERED)
+    execute_script(op, _STALE)
