@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from calendar_sync.routes import router
+from calendar_sync.routes import feeds
 from calendar_sync.settings import CalendarSyncSettings
 from shared.app import create_app, process_settings
 
@@ -14,5 +14,5 @@ def make_app(settings: CalendarSyncSettings | None = None) -> FastAPI:
         service="calendar-sync",
         title="Calendar sync",
         description="Appointments in people's own calendars.",
-        routers=[router],
+        routers=[feeds.router],
     )

@@ -1,4 +1,4 @@
-"""The tables of the calendar-sync database."""
+"""What bookings and availability have told, and the links to the feeds made of it."""
 
 from datetime import datetime
 from uuid import UUID
@@ -7,7 +7,6 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    DateTime,
     Index,
     Integer,
     LargeBinary,
@@ -17,16 +16,9 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
-from shared.db import new_metadata
-
-Instant = DateTime(timezone=True)
-
-
-class Base(DeclarativeBase):
-    metadata = new_metadata()
-
+from calendar_sync.models.metadata import Base, Instant
 
 # Read models, written by consumers.py alone: what the newest event told.
 

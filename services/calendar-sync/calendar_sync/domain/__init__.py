@@ -1,0 +1,1 @@
+"""What may be decided without asking anybody: no database, no network, no clock."""

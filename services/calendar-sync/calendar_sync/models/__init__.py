@@ -1,0 +1,29 @@
+"""The tables of the calendar-sync database."""
+
+from calendar_sync.models.appointments import FeedLink, Provider, entries
+from calendar_sync.models.connections import (
+    busy_spans,
+    calendars,
+    connections,
+    consents,
+    external_busy_times,
+    external_events,
+    push_channels,
+    written_events,
+)
+from calendar_sync.models.metadata import Base
+
+__all__ = [
+    "Base",
+    "FeedLink",
+    "Provider",
+    "busy_spans",
+    "calendars",
+    "connections",
+    "consents",
+    "entries",
+    "external_busy_times",
+    "external_events",
+    "push_channels",
+    "written_events",
+]
