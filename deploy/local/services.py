@@ -46,6 +46,7 @@ class Surroundings:
     service_secret: str
     reservation_token_secret: str
     calendar_link_secret: str
+    calendar_keys: str
     log_level: str
     api_ports: Mapping[str, int]
     worker_ports: Mapping[str, int]
@@ -78,7 +79,12 @@ class Surroundings:
             case "notifications":
                 own = {"SMTP_URL": self.smtp_url, "MAIL_FROM": "Clinic <clinic@example.org>"}
             case "calendar-sync":
-                own = {"CALENDAR_LINK_SECRET": self.calendar_link_secret}
+                own = {
+                    "CALENDAR_LINK_SECRET": self.calendar_link_secret,
+                    "CALENDAR_KEYS": self.calendar_keys,
+                    "CALENDAR_POLL_SECONDS": "15",
+                    "CALENDAR_OPENED_HOSTS": "localhost 127.0.0.1",
+                }
             case _:
                 own = {}
         return every | own

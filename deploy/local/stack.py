@@ -128,6 +128,7 @@ class Stack:
             service_secret=folder.secret("between services"),
             reservation_token_secret=folder.secret("reservation tokens"),
             calendar_link_secret=folder.secret("calendar links"),
+            calendar_keys=f"local:{folder.secret('calendar credentials')}=",
             log_level=choices.log_level,
             api_ports={s.name: ports[services.api_name(s)] for s in SERVICES},
             worker_ports={s.name: ports[services.worker_name(s)] for s in SERVICES},

@@ -51,6 +51,7 @@ def test_make_run_gives_each_service_its_settings(service: Service) -> None:
         service_secret=A_SECRET,
         reservation_token_secret=A_SECRET,
         calendar_link_secret=A_SECRET,
+        calendar_keys="test:dGVzdC1rZXktdGVzdC1rZXktdGVzdC1rZXktdGVzdC0=",
         log_level="INFO",
         api_ports=names,
         worker_ports=names,

@@ -6,6 +6,7 @@ An older event never overwrites a newer one, in whatever order they arrive.
 from dataclasses import astuple
 
 from calendar_sync.entries import Entry
+from calendar_sync.sync.following import follow_appointment
 from shared.db import Connection
 from shared.events.booking import (
     AppointmentEvent,
@@ -30,13 +31,14 @@ _SAVE = """
         service_title = excluded.service_title, location_name = excluded.location_name,
         location_address = excluded.location_address, changed_at = excluded.changed_at
     WHERE entries.version < excluded.version
+    RETURNING true
 """
 
 
 async def save_entry(db: Connection, event: Event[AppointmentEvent]) -> None:
     entry = Entry.of(event.data)
-    if entry is not None:
-        await db.execute(_SAVE, *astuple(entry))
+    if entry is not None and await db.fetchval(_SAVE, *astuple(entry)):
+        await follow_appointment(db, event.data)
 
 
 async def save_provider(db: Connection, event: Event[ProviderUpdated]) -> None:

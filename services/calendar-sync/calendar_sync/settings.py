@@ -1,15 +1,53 @@
 """The variables that only calendar-sync reads."""
 
-from pydantic import Field, SecretStr
+from datetime import timedelta
 
+from pydantic import Field, SecretStr, field_validator
+
+from calendar_sync.vault import Vault
+from shared.outside import opened_hosts
 from shared.settings import ServiceSettings
 
 
 class CalendarSyncSettings(ServiceSettings):
     calendar_link_secret: SecretStr = Field(min_length=32)
     """Makes the tokens of feed links; links that exist outlive a change of it."""
+    calendar_keys: SecretStr
+    """Encrypt the credentials of connections: ``<id>:<base64 of 32 bytes>``, separated by spaces,
+    the one to encrypt with first."""
+    calendar_poll_seconds: int = Field(default=300, ge=1, le=2400)
+    """How often a calendar is looked at that nobody tells us of; always less than the hour after
+    which it would not be trusted any more."""
+    calendar_visits_at_once: int = Field(default=20, ge=1, le=200)
+    """Accounts that one worker talks to at the same time."""
+    calendar_opened_hosts: str = ""
+    """Hosts, ``name`` or ``name:port``, that may have private addresses and no https."""
+
+    @field_validator("calendar_keys")
+    @classmethod
+    def _keys(cls, value: SecretStr) -> SecretStr:
+        Vault.of(value.get_secret_value())
+        return value
+
+    @field_validator("calendar_opened_hosts")
+    @classmethod
+    def _hosts(cls, value: str) -> str:
+        opened_hosts(value)
+        return value
 
     @property
     def public_host(self) -> str:
         """The part behind the @ in the ids of our calendar events."""
         return self.public_url.host or "localhost"
+
+    @property
+    def vault(self) -> Vault:
+        return Vault.of(self.calendar_keys.get_secret_value())
+
+    @property
+    def opened(self) -> frozenset[str]:
+        return opened_hosts(self.calendar_opened_hosts)
+
+    @property
+    def poll_every(self) -> timedelta:
+        return timedelta(seconds=self.calendar_poll_seconds)

@@ -26,6 +26,8 @@ START = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)
 OWN_SETTINGS: dict[str, Any] = {
     "public_url": "https://clinic.example",
     "calendar_link_secret": "a-secret-of-feed-links-for-tests-only",
+    "calendar_keys": "test:dGVzdC1rZXktdGVzdC1rZXktdGVzdC1rZXktdGVzdC0=",
+    "calendar_opened_hosts": "127.0.0.1",
 }
 TOLD_AT = datetime(2026, 4, 1, 12, 0, tzinfo=UTC)
 

@@ -28,6 +28,7 @@ def values(jwks_file: Path) -> Json:
         "auth_jwks": str(jwks_file),
         "service_secret": "a-secret-between-services-for-tests-only",
         "calendar_link_secret": "a-secret-of-feed-links-for-tests-only",
+        "calendar_keys": "test:dGVzdC1rZXktdGVzdC1rZXktdGVzdC1rZXktdGVzdC0=",
     }
 
 

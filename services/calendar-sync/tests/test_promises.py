@@ -8,10 +8,11 @@ from calendar_sync.settings import CalendarSyncSettings
 from shared.testing.promises import broken_promises
 from shared.testing.tokens import MakeToken
 
+from .conftest import OWN_SETTINGS
+
 
 def test_the_api_keeps_its_promises(settings_values: dict[str, Any], make_token: MakeToken) -> None:
-    secret = "a-secret-of-feed-links-for-tests-only"
-    app = make_app(CalendarSyncSettings(**settings_values, calendar_link_secret=secret))
+    app = make_app(CalendarSyncSettings(**settings_values, **OWN_SETTINGS))
     headers = {"Authorization": f"Bearer {make_token('admin', uuid4())}"}
 
     assert broken_promises(app, headers=headers, examples=5) == []

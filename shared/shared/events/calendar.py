@@ -3,6 +3,7 @@
 Each is about one connection, whose versions count through all of them.
 """
 
+from abc import ABC
 from datetime import datetime
 from typing import ClassVar, Literal
 from uuid import UUID
@@ -78,3 +79,32 @@ class CalendarConnectionDeleted(Deletion):
 
     provider_id: UUID
     kind: CalendarKind
+
+
+class _AboutEvent(Snapshot, ABC):
+    """About the event that stands for an appointment in its provider's calendar."""
+
+    source: ClassVar[str] = "/calendar-sync"
+
+    appointment_id: UUID
+    provider_id: UUID
+    connection_id: UUID
+    kind: CalendarKind
+    at: datetime
+
+
+class CalendarEventWritten(_AboutEvent):
+    """The provider's calendar shows the appointment as it is now, or no longer shows it."""
+
+    type: ClassVar[str] = "calendar.event_written"
+
+    action: Literal["created", "updated", "repaired", "removed"]
+
+
+class CalendarEventFailed(_AboutEvent):
+    """The appointment could not be brought into the provider's calendar; it is tried further."""
+
+    type: ClassVar[str] = "calendar.event_failed"
+
+    reason: str
+    """A stable code such as ``unreachable``."""

@@ -38,6 +38,7 @@ connections = Table(
     Column("ended_at", Instant),
     Column("read_at", Instant),
     Column("told_at", Instant),
+    Column("listed_at", Instant),
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("last_error", Text),
     Column("last_error_at", Instant),
@@ -81,7 +82,6 @@ calendars = Table(
     Column("window_starts_at", Instant),
     Column("window_ends_at", Instant),
     Column("read_at", Instant),
-    Column("unreadable", Integer, nullable=False, server_default="0"),
     UniqueConstraint("connection_id", "external_id"),
     Index("calendars_target_idx", "connection_id", unique=True, postgresql_where=text("is_target")),
 )
@@ -94,8 +94,16 @@ external_events = Table(
     Column("external_id", Text, primary_key=True),
     Column("etag", Text),
     Column("generation", Integer, nullable=False),
+    Column("problem", Text),
+    Index(
+        "external_events_with_problem_idx",
+        "calendar_id",
+        postgresql_where=text("problem IS NOT NULL"),
+    ),
 )
-"""Every event that a calendar has, our own included; only others' have busy times."""
+"""Every event that a calendar has, our own included; only others' have busy times.
+
+One with a ``problem`` could not be read, and its busy times are those from before."""
 
 external_busy_times = Table(
     "external_busy_times",
@@ -133,7 +141,8 @@ written_events = Table(
     Column("calendar_id", ForeignKey("calendars.id", ondelete="CASCADE"), nullable=False),
     Column("appointment_id", Uuid, nullable=False),
     Column("is_retired", Boolean, nullable=False, server_default="false"),
-    Column("due_at", Instant),
+    Column("handled_version", Integer),
+    Column("try_at", Instant),
     Column("attempted_at", Instant),
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("last_error", Text),
@@ -146,6 +155,7 @@ written_events = Table(
     Column("written_at", Instant),
     Column("drift", Text),
     Column("drift_at", Instant),
+    Column("repairs", Integer, nullable=False, server_default="0"),
     CheckConstraint("drift IN ('changed', 'deleted')", name="drift_known"),
     Index(
         "written_events_of_appointment_idx",
@@ -154,17 +164,13 @@ written_events = Table(
         unique=True,
         postgresql_where=text("NOT is_retired"),
     ),
-    Index(
-        "written_events_due_idx",
-        "connection_id",
-        "due_at",
-        postgresql_where=text("due_at IS NOT NULL"),
-    ),
+    Index(None, "connection_id"),
     Index(None, "calendar_id", "external_id"),
 )
 """An appointment's event in a calendar. ``id`` is its key for life, while appointments that are
-moved hand it on. ``starts_at`` to ``written_hash`` are as it was last written; ``attempted_at``
-says that it may be there although nobody has seen the answer. A retired one has to go."""
+moved hand it on. There is something to do while ``handled_version`` is not the appointment's.
+``attempted_at`` says that it may be there although nobody has seen the answer; ``external_id`` to
+``written_at`` are as it was last written. A retired one has to go."""
 
 push_channels = Table(
     "push_channels",

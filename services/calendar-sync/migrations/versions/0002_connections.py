@@ -26,6 +26,7 @@ CREATE TABLE connections (
     ended_at timestamptz,
     read_at timestamptz,
     told_at timestamptz,
+    listed_at timestamptz,
     failures integer NOT NULL DEFAULT 0,
     last_error text,
     last_error_at timestamptz,
@@ -61,7 +62,6 @@ CREATE TABLE calendars (
     window_starts_at timestamptz,
     window_ends_at timestamptz,
     read_at timestamptz,
-    unreadable integer NOT NULL DEFAULT 0,
     CONSTRAINT calendars_pkey PRIMARY KEY (id),
     CONSTRAINT calendars_connection_id_external_id_key UNIQUE (connection_id, external_id),
     CONSTRAINT calendars_connection_id_fkey
@@ -74,10 +74,14 @@ CREATE TABLE external_events (
     external_id text NOT NULL,
     etag text,
     generation integer NOT NULL,
+    problem text,
     CONSTRAINT external_events_pkey PRIMARY KEY (calendar_id, external_id),
     CONSTRAINT external_events_calendar_id_fkey
         FOREIGN KEY (calendar_id) REFERENCES calendars (id) ON DELETE CASCADE
 );
+
+CREATE INDEX external_events_with_problem_idx ON external_events (calendar_id)
+    WHERE problem IS NOT NULL;
 
 CREATE TABLE external_busy_times (
     calendar_id uuid NOT NULL,
@@ -111,7 +115,8 @@ CREATE TABLE written_events (
     calendar_id uuid NOT NULL,
     appointment_id uuid NOT NULL,
     is_retired boolean NOT NULL DEFAULT false,
-    due_at timestamptz,
+    handled_version integer,
+    try_at timestamptz,
     attempted_at timestamptz,
     failures integer NOT NULL DEFAULT 0,
     last_error text,
@@ -124,6 +129,7 @@ CREATE TABLE written_events (
     written_at timestamptz,
     drift text,
     drift_at timestamptz,
+    repairs integer NOT NULL DEFAULT 0,
     CONSTRAINT written_events_pkey PRIMARY KEY (id),
     CONSTRAINT written_events_connection_id_fkey
         FOREIGN KEY (connection_id) REFERENCES connections (id) ON DELETE CASCADE,
@@ -133,8 +139,7 @@ CREATE TABLE written_events (
 );
 CREATE UNIQUE INDEX written_events_of_appointment_idx
     ON written_events (appointment_id, calendar_id) WHERE NOT is_retired;
-CREATE INDEX written_events_due_idx ON written_events (connection_id, due_at)
-    WHERE due_at IS NOT NULL;
+CREATE INDEX written_events_connection_id_idx ON written_events (connection_id);
 CREATE INDEX written_events_calendar_id_external_id_idx
     ON written_events (calendar_id, external_id);
 

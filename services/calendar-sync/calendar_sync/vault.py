@@ -1,0 +1,35 @@
+"""The credentials of connections, as they are kept."""
+
+from typing import Self
+from uuid import UUID
+
+from shared.encryption import Cipher, Place
+
+
+class Vault:
+    """Seals what only the worker needs, each value for its own row."""
+
+    def __init__(self, cipher: Cipher) -> None:
+        self._cipher = cipher
+
+    @classmethod
+    def of(cls, keys: str) -> Self:
+        """From the setting; raises ValueError."""
+        return cls(Cipher.of(keys))
+
+    def seal(self, connection_id: UUID, credentials: bytes) -> str:
+        return self._cipher.encrypt(credentials, _place(connection_id))
+
+    def open(self, connection_id: UUID, sealed: str) -> bytes:
+        """Raises NotDecryptable."""
+        return self._cipher.decrypt(sealed, _place(connection_id))
+
+    @property
+    def prefix(self) -> str:
+        """How everything begins that is sealed with the newest key."""
+        version, key_id, _ = self._cipher.encrypt(b"", Place("", "", "")).split(".", 2)
+        return f"{version}.{key_id}."
+
+
+def _place(connection_id: UUID) -> Place:
+    return Place("connections", "credentials", connection_id)
