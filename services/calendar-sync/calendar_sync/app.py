@@ -1,8 +1,12 @@
 """The calendar-sync API. Wiring only: ``uvicorn --factory calendar_sync.app:make_app``."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from fastapi import FastAPI
 
-from calendar_sync.routes import feeds
+from calendar_sync.calendars.kinds import Kinds
+from calendar_sync.routes import connections, feeds
 from calendar_sync.settings import CalendarSyncSettings
 from shared.app import create_app, process_settings
 
@@ -14,5 +18,13 @@ def make_app(settings: CalendarSyncSettings | None = None) -> FastAPI:
         service="calendar-sync",
         title="Calendar sync",
         description="Appointments in people's own calendars.",
-        routers=[feeds.router],
+        routers=[feeds.router, connections.router],
+        lifespan_extras=_kinds,
     )
+
+
+@asynccontextmanager
+async def _kinds(app: FastAPI) -> AsyncIterator[None]:
+    async with Kinds.open(app.state.settings) as kinds:
+        app.state.kinds = kinds
+        yield

@@ -18,6 +18,7 @@ from shared.outside import Outside
 class Kinds:
     """They live as long as the process."""
 
+    outside: Outside
     caldav: CalDav
     ics: IcsUrl
 
@@ -28,7 +29,7 @@ class Kinds:
             Outside.open(opened=settings.opened) as outside,
             Expander.open() as expander,
         ):
-            yield cls(CalDav(outside, expander), IcsUrl(outside, expander))
+            yield cls(outside, CalDav(outside, expander), IcsUrl(outside, expander))
 
     @property
     def by_name(self) -> Mapping[CalendarKind, Kind]:

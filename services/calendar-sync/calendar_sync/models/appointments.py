@@ -39,12 +39,15 @@ entries = Table(
     Column("location_address", Text),
     Column("created_at", Instant, nullable=False),
     Column("changed_at", Instant, nullable=False),
+    Column("replaces", Uuid),
     CheckConstraint(
         "status IN ('pending', 'confirmed', 'completed', 'cancelled', 'no_show')",
         name="status_known",
     ),
     Index("entries_provider_id_ends_at_idx", "provider_id", "ends_at"),
+    Index("entries_replaces_idx", "replaces", postgresql_where=text("replaces IS NOT NULL")),
 )
+"""``replaces`` is the appointment that this one was moved from, once the move is done."""
 
 
 class Provider(Base):

@@ -1,9 +1,9 @@
 """Calendar files, a provider's feed, and the links under which applications subscribe to it."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, Request, Response
+from fastapi import Request, Response
 
 from calendar_sync import ics, links, queries
 from calendar_sync.access import check_owner, wording_for
@@ -15,7 +15,8 @@ from calendar_sync.refusals import (
     ProviderNotFound,
     TooManyFeedLinks,
 )
-from calendar_sync.schemas import (
+from calendar_sync.routes.settings import Db, Settings
+from calendar_sync.schemas.feeds import (
     FeedLinkIn,
     FeedLinkOut,
     FeedLinksOut,
@@ -25,7 +26,7 @@ from calendar_sync.schemas import (
 from calendar_sync.settings import CalendarSyncSettings
 from shared.app import new_router
 from shared.auth import CurrentUser
-from shared.db import Database, Reading, SqlReading, Transaction, database_of
+from shared.db import Reading, SqlReading, Transaction
 from shared.fields import Id
 from shared.idempotency import (
     IdempotencyKeyInvalid,
@@ -41,14 +42,6 @@ router = new_router(prefix="/v1", tags=["calendar"])
 class CalendarFile(Response):
     media_type = "text/calendar"
 
-
-async def _settings(request: Request) -> CalendarSyncSettings:
-    settings: CalendarSyncSettings = request.app.state.settings
-    return settings
-
-
-Settings = Annotated[CalendarSyncSettings, Depends(_settings)]
-Db = Annotated[Database, Depends(database_of)]
 
 _FEED: dict[int | str, dict[str, Any]] = {
     200: {

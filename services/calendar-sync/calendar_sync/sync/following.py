@@ -6,6 +6,7 @@ from calendar_sync.sync.lease import nudge
 from shared.db import Connection
 from shared.events.booking import AppointmentEvent
 
+_REPLACES = "UPDATE entries SET replaces = $2 WHERE id = $1"
 _CONNECTIONS = """
 SELECT DISTINCT connections.id FROM connections
 JOIN calendars ON connection_id = connections.id
@@ -33,14 +34,16 @@ async def follow_appointment(db: Connection, appointment: AppointmentEvent) -> N
 
     Which of the two is heard of first, the new one or the end of the old one, makes no difference.
     """
+    # A request to move is not the appointment yet: until it is granted the old one stands.
+    stands = appointment.status in ("confirmed", "completed", "no_show")
+    if appointment.rescheduled_from is not None and stands:
+        await db.execute(_REPLACES, appointment.id, appointment.rescheduled_from)
     connections = await db.fetch(_CONNECTIONS, appointment.provider_id)
     if not connections:
         return
     await db.execute(_TURN)
     # Before the events' rows, as everybody locks them in this order.
     await nudge(db, *(row["id"] for row in connections))
-    # A request to move is not the appointment yet: until it is granted the old one stands.
-    stands = appointment.status in ("confirmed", "completed", "no_show")
     if appointment.rescheduled_from is not None and stands:
         await _hand_on(db, appointment.rescheduled_from, appointment.id)
     if appointment.rescheduled_to is not None:

@@ -39,7 +39,7 @@ UPDATE busy_spans SET is_changed = false, told_hash = $3
 WHERE connection_id = $1 AND starts_at = $2
 """
 _AS_OF = """
-SELECT least($2, min(coalesce(read_at, connections.created_at))) FROM calendars
+SELECT least($2, min(coalesce(calendars.read_at, connections.created_at))) FROM calendars
 JOIN connections ON connections.id = connection_id WHERE connection_id = $1 AND is_busy
 """
 _COUNT = "UPDATE connections SET version = version + 1 WHERE id = $1 RETURNING version"

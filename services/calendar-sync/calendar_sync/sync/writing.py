@@ -39,6 +39,8 @@ WHERE connection_id = $1 AND is_target AND NOT is_gone
         WHERE written.appointment_id = entries.id AND written.calendar_id = calendars.id
             AND NOT is_retired
     )
+    -- Its end may be heard of later than what has come in its place.
+    AND NOT EXISTS (SELECT FROM entries AS later WHERE later.replaces = entries.id)
 ORDER BY entries.starts_at LIMIT 500
 """
 _PLAN = """

@@ -8,6 +8,9 @@ revision = "0002"
 down_revision = "0001"
 
 TABLES = """
+ALTER TABLE entries ADD COLUMN replaces uuid;
+CREATE INDEX entries_replaces_idx ON entries (replaces) WHERE replaces IS NOT NULL;
+
 CREATE TABLE connections (
     id uuid NOT NULL,
     provider_id uuid NOT NULL,

@@ -1,4 +1,4 @@
-"""Bodies and answers of the calendar-sync API."""
+"""Links to calendar feeds, as clients see them."""
 
 from typing import Annotated
 from uuid import UUID

@@ -1,0 +1,17 @@
+"""What routes are given of the process they run in."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from calendar_sync.settings import CalendarSyncSettings
+from shared.db import Database, database_of
+
+
+async def _settings(request: Request) -> CalendarSyncSettings:
+    settings: CalendarSyncSettings = request.app.state.settings
+    return settings
+
+
+Settings = Annotated[CalendarSyncSettings, Depends(_settings)]
+Db = Annotated[Database, Depends(database_of)]
