@@ -1,10 +1,13 @@
 """What bookings learns from the other services."""
 
+from uuid import UUID
+
 from bookings import ledger, queries
 from bookings.domain.appointment import SYSTEM
 from bookings.domain.lifecycle import Action
 from bookings.use_cases.end_hold import release_hold
 from shared.db import Connection
+from shared.events.calendar import CalendarEventFailed, CalendarEventWritten
 from shared.events.envelope import Event, json_ready
 from shared.events.notification import (
     NotificationEvent,
@@ -161,11 +164,8 @@ _REMINDED: dict[type[NotificationEvent], Action] = {
 
 
 async def enter_reminder(db: Connection, event: Event[NotificationEvent]) -> None:
-    """Into the appointment's trail, which alone tells who was reminded; nothing else changes."""
+    """Into the appointment's trail, which alone tells who was reminded."""
     told = event.data
-    found = await queries.locked(db, told.appointment_id) if told.appointment_id else None
-    if found is None:
-        return
     metadata = {
         "notificationId": str(told.notification_id),
         "party": told.party,
@@ -174,8 +174,32 @@ async def enter_reminder(db: Connection, event: Event[NotificationEvent]) -> Non
     }
     if isinstance(told, ReminderFailed):
         metadata["reason"] = told.reason
-    action = _REMINDED[type(told)]
-    await ledger.enter(db, found.appointment, action, by=SYSTEM, metadata=metadata, at=found.now)
+    if told.appointment_id is not None:
+        await _enter(db, told.appointment_id, _REMINDED[type(told)], metadata)
+
+
+async def enter_calendar_event(
+    db: Connection, event: Event[CalendarEventWritten | CalendarEventFailed]
+) -> None:
+    """Into the appointment's trail: whether its provider's own calendar shows it."""
+    told = event.data
+    metadata = {"connectionId": str(told.connection_id), "kind": told.kind}
+    if isinstance(told, CalendarEventWritten):
+        action = Action.CALENDAR_EVENT_WRITTEN
+        metadata["did"] = told.action
+    else:
+        action = Action.CALENDAR_EVENT_FAILED
+        metadata["reason"] = told.reason
+    await _enter(db, told.appointment_id, action, metadata)
+
+
+async def _enter(db: Connection, id_: UUID, action: Action, metadata: dict[str, str]) -> None:
+    """What others have done for an appointment; it does not change, and nothing is announced."""
+    found = await queries.locked(db, id_)
+    if found is not None:
+        await ledger.enter(
+            db, found.appointment, action, by=SYSTEM, metadata=metadata, at=found.now
+        )
 
 
 HANDLERS: Handlers = {
@@ -189,4 +213,6 @@ HANDLERS: Handlers = {
     ReminderScheduled: enter_reminder,
     ReminderSent: enter_reminder,
     ReminderFailed: enter_reminder,
+    CalendarEventWritten: enter_calendar_event,
+    CalendarEventFailed: enter_calendar_event,
 }

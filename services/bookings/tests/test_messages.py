@@ -5,9 +5,11 @@ from uuid import uuid4
 
 import pytest
 
+from bookings.audit import verify
 from bookings.consumers import HANDLERS, let_go
 from bookings.use_cases.hold import hold_timeslot
 from shared.db import Database
+from shared.events.calendar import CalendarEventFailed, CalendarEventWritten
 from shared.events.envelope import EventData
 from shared.events.provider import (
     AppointmentTypeDeleted,
@@ -104,3 +106,39 @@ async def test_a_released_reservation_frees_its_time(database: Database) -> None
         assert (row["status"], row["cancellation_cause"]) == ("cancelled", "hold_released")
         assert await db.fetchval("SELECT count(*) FROM claims") == 0
         assert await db.fetchval("SELECT count(*) FROM outbox") == 2
+
+
+async def test_what_became_of_the_calendar_event_stands_in_the_trail(database: Database) -> None:
+    clinic = await a_clinic(database)
+    async with database.transaction() as db:
+        held, _ = await hold_timeslot(db, a_wish(clinic))
+    about: dict[str, Any] = {
+        "id": uuid4(),
+        "appointment_id": held.id,
+        "provider_id": held.provider_id,
+        "connection_id": uuid4(),
+        "kind": "caldav",
+        "at": held.created_at,
+    }
+
+    await receive(
+        database,
+        CalendarEventFailed(**about, version=1, reason="unreachable"),
+        CalendarEventWritten(**about, version=2, action="created"),
+        CalendarEventWritten(**about | {"appointment_id": uuid4()}, version=1, action="created"),
+    )
+
+    async with database.reading() as db:
+        rows = await db.fetch(
+            "SELECT action, actor_type, metadata FROM audit_events ORDER BY sequence OFFSET 1"
+        )
+        version = await db.fetchval("SELECT version FROM appointments")
+        assert await db.fetchval("SELECT count(*) FROM outbox") == 1
+    kind = {"connectionId": str(about["connection_id"]), "kind": "caldav"}
+    assert [tuple(row) for row in rows] == [
+        ("calendar_event_failed", "system", kind | {"reason": "unreachable"}),
+        ("calendar_event_written", "system", kind | {"did": "created"}),
+    ]
+    assert version == held.version
+    async with database.reading() as db, db.transaction():
+        assert (await verify(db)).fault is None

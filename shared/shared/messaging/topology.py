@@ -66,6 +66,8 @@ LISTENERS: Listeners = {
             "notification.reminder_scheduled",
             "notification.reminder_sent",
             "notification.reminder_failed",
+            "calendar.event_written",
+            "calendar.event_failed",
         }
     ),
     "reservations": frozenset(

@@ -40,6 +40,8 @@ class Action(StrEnum):
     REMINDER_SCHEDULED = "reminder_scheduled"
     REMINDER_SENT = "reminder_sent"
     REMINDER_FAILED = "reminder_failed"
+    CALENDAR_EVENT_WRITTEN = "calendar_event_written"
+    CALENDAR_EVENT_FAILED = "calendar_event_failed"
 
 
 class IllegalTransition(Conflict):
