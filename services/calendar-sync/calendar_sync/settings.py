@@ -41,6 +41,11 @@ class CalendarSyncSettings(ServiceSettings):
         return self.public_url.host or "localhost"
 
     @property
+    def push_origin(self) -> str | None:
+        """Providers talk to https only."""
+        return self.public_origin if self.public_url.scheme == "https" else None
+
+    @property
     def vault(self) -> Vault:
         return Vault.of(self.calendar_keys.get_secret_value())
 

@@ -17,7 +17,14 @@ async def build(worker: Worker[CalendarSyncSettings]) -> Loops:
     settings, database = worker.settings, worker.database
     kinds = await worker.resources.enter_async_context(Kinds.open(settings))
     vault = settings.vault
-    visits = Visits(database, kinds.by_name, vault, settings.public_host, settings.poll_every)
+    visits = Visits(
+        database,
+        kinds.by_name,
+        vault,
+        settings.public_host,
+        settings.poll_every,
+        settings.push_origin,
+    )
 
     async def rotate(db: Connection) -> bool:
         return await seal_anew(db, vault)

@@ -84,6 +84,7 @@ async def a_practice(
     *,
     calendars: tuple[str, ...] = ("main",),
     at_once: int = 5,
+    push_origin: str | None = None,
 ) -> Practice:
     """Connected, and not visited yet; the first calendar is the one that is written to."""
     vault = Vault.of(KEYS)
@@ -102,7 +103,7 @@ async def a_practice(
     )
     async with database.transaction() as db:
         id_ = await connect(db, provider_id, opened, vault)
-    visits = Visits(database, {remote.name: remote}, vault, HOST, POLL)
+    visits = Visits(database, {remote.name: remote}, vault, HOST, POLL, push_origin)
     return Practice(database, provider_id, remote, id_, Visitor(database, visits, at_once))
 
 

@@ -4,17 +4,20 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 from calendar_sync.calendars.contract import (
+    Channel,
+    ChannelRequest,
     Credentials,
     CursorGone,
     ExternalEvent,
     Occurrence,
     OurEvent,
     Page,
+    Refused,
     RemoteCalendar,
     Save,
     Stale,
@@ -56,6 +59,12 @@ class Remote:
     most_at_once: int = 0
     opened_with: list[Credentials] = field(default_factory=list)
     renew: bool = False
+    pushes: bool = False
+    renews: bool = False
+    channels: dict[UUID, tuple[str, ChannelRequest]] = field(default_factory=dict)
+    """Open ones, by our ids: the provider's id and what was asked for."""
+    refuses_channels: bool = False
+    channel_lasts: timedelta = timedelta(days=6)
     before_page: asyncio.Event | None = None
     at_page: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -96,7 +105,7 @@ class Remote:
         try:
             if self.renew:
                 await save({"token": f"{int(credentials['token']) + 1}"})
-            yield RemoteAccount(self)
+            yield PushingRemoteAccount(self) if self.pushes else RemoteAccount(self)
         finally:
             self.at_once -= 1
 
@@ -174,3 +183,23 @@ class RemoteAccount:
     async def revoke(self) -> None:
         await self._meet_fault()
         self._remote.revoked += 1
+
+
+class PushingRemoteAccount(RemoteAccount):
+    async def open_channel(self, calendar_id: str, wanted: ChannelRequest) -> Channel:
+        await self._meet_fault()
+        remote = self._remote
+        if remote.refuses_channels:
+            raise Refused("push_not_allowed")
+        external_id = f"resource-{uuid4()}"
+        remote.channels[wanted.id] = (external_id, wanted)
+        return Channel(external_id, datetime.now(UTC) + remote.channel_lasts)
+
+    async def renew_channel(self, channel: Channel, lasts: timedelta) -> Channel | None:
+        if not self._remote.renews:
+            return None
+        return Channel(channel.external_id, datetime.now(UTC) + lasts)
+
+    async def stop_channel(self, channel_id: UUID, external_id: str) -> None:
+        await self._meet_fault()
+        self._remote.channels.pop(channel_id, None)

@@ -18,6 +18,7 @@ from calendar_sync.calendars.contract import (
 )
 from calendar_sync.domain.pace import back_off, next_poll
 from calendar_sync.sync import ending, telling
+from calendar_sync.sync.channels import tend_channels
 from calendar_sync.sync.lease import Lease, Overtaken, let_go
 from calendar_sync.sync.listing import list_calendars
 from calendar_sync.sync.reading import calendars_to_read, read_calendar
@@ -59,6 +60,8 @@ class Visits:
     vault: Vault
     host: str
     poll_every: timedelta
+    push_origin: str | None = None
+    """Where providers can reach us; None when they cannot, and then everything is polled."""
 
     async def visit(self, lease: Lease) -> None:
         """Never raises for what a provider does: it is noted, and the next visit is planned."""
@@ -104,6 +107,9 @@ class Visits:
             if kind.is_writable:
                 # What somebody has done to our events has only just been found out.
                 await writing.write_due()
+            if self.push_origin is not None:
+                address = f"{self.push_origin}/v1/webhooks/calendar/{lease.kind}"
+                await tend_channels(self.database, account, lease, address)
         await self._finish(lease)
 
     async def _read(self, lease: Lease, account: Account) -> None:
