@@ -6,7 +6,7 @@ An older event never overwrites a newer one, in whatever order they arrive.
 from dataclasses import astuple
 
 from calendar_sync.entries import Entry
-from calendar_sync.sync.following import follow_appointment
+from calendar_sync.sync.following import end_connections, follow_appointment, follow_zone
 from shared.db import Connection
 from shared.events.booking import (
     AppointmentEvent,
@@ -42,33 +42,40 @@ async def save_entry(db: Connection, event: Event[AppointmentEvent]) -> None:
 
 
 async def save_provider(db: Connection, event: Event[ProviderUpdated]) -> None:
-    await db.execute(
+    before = await db.fetchval(
         """
+        WITH known AS (SELECT timezone FROM providers WHERE id = $1)
         INSERT INTO providers (id, version, name, timezone, is_deleted)
         VALUES ($1, $2, $3, $4, false)
         ON CONFLICT (id) DO UPDATE
         SET version = excluded.version, name = excluded.name, timezone = excluded.timezone,
             is_deleted = false
         WHERE providers.version < excluded.version
+        RETURNING (SELECT timezone FROM known)
         """,
         event.data.id,
         event.data.version,
         event.data.name,
         event.data.timezone,
     )
+    if before not in (None, event.data.timezone):
+        await follow_zone(db, event.data.id)
 
 
 async def retire_provider(db: Connection, event: Event[ProviderDeleted]) -> None:
-    await db.execute(
+    is_news = await db.fetchval(
         """
         INSERT INTO providers (id, version, name, timezone, is_deleted)
         VALUES ($1, $2, '', 'UTC', true)
         ON CONFLICT (id) DO UPDATE SET version = excluded.version, is_deleted = true
         WHERE providers.version < excluded.version
+        RETURNING true
         """,
         event.data.id,
         event.data.version,
     )
+    if is_news:
+        await end_connections(db, event.data.id)
 
 
 HANDLERS: Handlers = {

@@ -77,3 +77,10 @@ class CalendarUnreachable(Unavailable):
 class NoPassword(Conflict):
     code = "calendar_has_no_password"
     title = "This kind of calendar is not opened by a password"
+
+
+class ConsentNotFound(NotFound):
+    """It was used already, has expired, or was begun by somebody else; nobody is told which."""
+
+    code = "calendar_consent_not_found"
+    title = "This consent is not one that is waited for; begin again"

@@ -24,6 +24,13 @@ class Vault:
         """Raises NotDecryptable."""
         return self._cipher.decrypt(sealed, _place(connection_id))
 
+    def seal_verifier(self, state_hash: bytes, verifier: str) -> str:
+        return self._cipher.encrypt(verifier.encode(), _of_consent(state_hash))
+
+    def open_verifier(self, state_hash: bytes, sealed: str) -> str:
+        """Raises NotDecryptable."""
+        return self._cipher.decrypt(sealed, _of_consent(state_hash)).decode()
+
     @property
     def prefix(self) -> str:
         """How everything begins that is sealed with the newest key."""
@@ -33,3 +40,7 @@ class Vault:
 
 def _place(connection_id: UUID) -> Place:
     return Place("connections", "credentials", connection_id)
+
+
+def _of_consent(state_hash: bytes) -> Place:
+    return Place("consents", "verifier", state_hash.hex())

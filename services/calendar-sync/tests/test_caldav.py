@@ -127,10 +127,10 @@ async def test_the_address_of_one_calendar_is_enough(caldav: CalDav, server: Dav
     assert path in [each.id for each in found.calendars]
 
 
-async def test_no_calendars_where_there_are_none(caldav: CalDav, server: DavServer) -> None:
-    if server.name == "xandikos":
-        pytest.skip("asks nobody for a password")
-    with pytest.raises(AccessGone):
+async def test_a_wrong_password_is_said_to_be_wrong(
+    caldav: CalDav, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with radicale(tmp_path_factory.mktemp("dav")) as server, pytest.raises(AccessGone):
         await caldav.discover(server.url, USER, "wrong")
 
 

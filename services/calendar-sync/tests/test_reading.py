@@ -1,16 +1,23 @@
 """What calendars say is told exactly, once, and never vanishes while nobody knows better."""
 
 import asyncio
+import time
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
-from calendar_sync.calendars.contract import AccessGone, NotFound, Temporary
+from calendar_sync.calendars.contract import (
+    AccessGone,
+    ExternalEvent,
+    NotFound,
+    Occurrence,
+    Temporary,
+)
 from calendar_sync.use_cases.choose import choose
 from calendar_sync.use_cases.resync import resync
 from shared.db import Database
-from shared.events.provider import ProviderUpdated
+from shared.events.provider import ProviderDeleted, ProviderUpdated
 
 from .conftest import PROVIDER, Tell
 from .practice import DAY, HOUR, Practice, a_practice, in_days
@@ -51,6 +58,19 @@ async def test_reading_twice_tells_nothing(practice: Practice) -> None:
 
     assert practice.remote.full_reads == 2
     assert await practice.told() == []
+
+
+async def test_a_month_that_is_as_it_was_told_is_not_told_again(practice: Practice) -> None:
+    practice.remote.set("a", in_days(3), in_days(3, 10))
+    await practice.visit()
+    await practice.told()
+    # As after a worker that died before it could tell, and a calendar that took it back.
+    await practice.sql("UPDATE busy_spans SET is_changed = true")
+
+    await practice.visit()
+
+    assert await practice.told() == []
+    assert await practice.sql("SELECT FROM busy_spans WHERE is_changed") == []
 
 
 async def test_only_months_that_changed_are_told(practice: Practice) -> None:
@@ -377,8 +397,6 @@ async def test_a_resync_during_a_visit_is_not_lost(practice: Practice) -> None:
 async def test_clocks_that_jump_change_nothing(
     practice: Practice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import time
-
     practice.remote.set("a", in_days(3), in_days(3, 10))
     real = time.time
     for jump in (86400.0 * 400, -86400.0 * 400):
@@ -405,9 +423,37 @@ async def test_a_month_with_very_many_events_is_told_by_the_quarter(practice: Pr
     assert len(busy) <= 2
 
 
-async def test_all_day_is_the_day_of_the_calendars_zone(practice: Practice) -> None:
-    from calendar_sync.calendars.contract import ExternalEvent, Occurrence
+async def test_the_providers_zone_is_that_of_calendars_without_one(
+    practice: Practice, tell: Tell, the_provider: ProviderUpdated
+) -> None:
+    await practice.sql("UPDATE calendars SET timezone = 'Customized Time Zone 1'")
+    day = in_days(200, 0).date()
+    practice.remote.calendar()["d"] = ExternalEvent(
+        id="d", occurrences=(Occurrence(start=day, end=day + DAY),)
+    )
+    await practice.visit()
+    athens = await practice.busy()
+    await tell(the_provider.model_copy(update={"version": 2, "timezone": "Asia/Kathmandu"}))
+    await practice.visit()
 
+    assert athens[0][0].hour in (21, 22)
+    ((start, _),) = await practice.busy()
+    assert (start.hour, start.minute) == (18, 15)
+
+
+async def test_a_deleted_providers_calendars_are_let_go(practice: Practice, tell: Tell) -> None:
+    practice.remote.set("a", in_days(3), in_days(3, 10))
+    await practice.visit()
+    await practice.told()
+
+    await tell(ProviderDeleted(id=PROVIDER, version=2))
+    await practice.visit()
+
+    assert await practice.told_types() == ["connection_deleted"]
+    assert (practice.remote.revoked, await practice.sql("SELECT FROM connections")) == (1, [])
+
+
+async def test_all_day_is_the_day_of_the_calendars_zone(practice: Practice) -> None:
     day = in_days(200, 0).date()
     practice.remote.calendar()["d"] = ExternalEvent(
         id="d", occurrences=(Occurrence(start=day, end=day + DAY),)

@@ -1,8 +1,9 @@
-"""What a change of an appointment means for its event in the provider's calendar."""
+"""What a change of an appointment, or of its provider, means for the provider's calendars."""
 
 from uuid import UUID
 
 from calendar_sync.sync.lease import nudge
+from calendar_sync.use_cases.disconnect import disconnect
 from shared.db import Connection
 from shared.events.booking import AppointmentEvent
 
@@ -14,6 +15,11 @@ WHERE provider_id = $1 AND state <> 'disconnecting' AND is_target
 """
 # Consumers take turns: a batch is about several providers, in any order, and each nudge locks.
 _TURN = "SELECT pg_advisory_xact_lock(hashtext('calendar-sync.appointments'))"
+_ALL = "SELECT id FROM connections WHERE provider_id = $1 AND state <> 'disconnecting'"
+_READ_ANEW = """
+UPDATE calendars SET cursor = NULL, generation = generation + 1
+WHERE connection_id = ANY ($1::uuid[])
+"""
 _HAND_ON = """
 UPDATE written_events AS written
 SET appointment_id = $2, handled_version = NULL, try_at = NULL
@@ -49,6 +55,24 @@ async def follow_appointment(db: Connection, appointment: AppointmentEvent) -> N
     if appointment.rescheduled_to is not None:
         await _hand_on(db, appointment.id, appointment.rescheduled_to)
     await db.execute(_AT_ONCE, appointment.id)
+
+
+async def follow_zone(db: Connection, provider_id: UUID) -> None:
+    """The provider's zone has changed: days in calendars without a zone are other times now."""
+    ids = [row["id"] for row in await db.fetch(_ALL, provider_id)]
+    if ids:
+        await db.execute(_TURN)
+        await nudge(db, *ids)
+        await db.execute(_READ_ANEW, ids)
+
+
+async def end_connections(db: Connection, provider_id: UUID) -> None:
+    """The provider is no more; what was written into their calendars stays there."""
+    ids = [row["id"] for row in await db.fetch(_ALL, provider_id)]
+    if ids:
+        await db.execute(_TURN)
+        for id_ in ids:
+            await disconnect(db, provider_id, id_, remove_events=False)
 
 
 async def _hand_on(db: Connection, old: UUID, new: UUID) -> None:

@@ -153,12 +153,14 @@ async def note_months(db: Connection, connection_id: UUID, starts: Iterable[date
         await db.execute(_CHANGED, connection_id, months)
 
 
-def zone_of(name: str) -> ZoneInfo:
-    """UTC for a zone that nobody knows: a provider may call it as it likes."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return ZoneInfo("UTC")
+def zone_of(*names: str | None) -> ZoneInfo:
+    """The first that is known here; a provider may call its zones as it likes."""
+    for name in names:
+        try:
+            return ZoneInfo(name or "")
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            continue
+    return ZoneInfo("UTC")
 
 
 def _told_last(page: Page) -> tuple[dict[str, ExternalEvent], dict[str, Unreadable]]:

@@ -16,7 +16,7 @@ from shared.observability import logger
 
 _CALENDARS = """
 SELECT calendars.id, calendars.external_id, cursor, generation, window_starts_at,
-    window_ends_at, coalesce(calendars.timezone, providers.timezone, 'UTC') AS timezone
+    window_ends_at, ARRAY[calendars.timezone, providers.timezone] AS timezones
 FROM calendars
 JOIN connections ON connections.id = connection_id
 LEFT JOIN providers ON providers.id = provider_id
@@ -43,11 +43,12 @@ class ReadCalendar:
     generation: int
     window_starts_at: datetime | None
     window_ends_at: datetime | None
-    timezone: str
+    timezones: list[str | None]
+    """As the calendar calls its own, which may be nobody else's name for it; its owner's."""
 
     @property
     def zone(self) -> ZoneInfo:
-        return keeping.zone_of(self.timezone)
+        return keeping.zone_of(*self.timezones)
 
 
 async def calendars_to_read(db: Connection, connection_id: UUID) -> list[ReadCalendar]:

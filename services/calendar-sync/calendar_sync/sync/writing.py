@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -89,6 +89,8 @@ SET failures = failures + 1, last_error = $2, try_at = $3,
 WHERE id = $1 RETURNING version
 """
 _GONE = "DELETE FROM written_events WHERE id = $1 RETURNING version"
+_FIRST_SEQUENCE = datetime(2020, 1, 1, tzinfo=UTC)
+"""Versions begin anew with each appointment that is moved; seconds grow, and fit in 31 bits."""
 _IN_TIME = timedelta(minutes=2)
 
 
@@ -252,7 +254,7 @@ def our_event(key: UUID, entry: Entry, host: str) -> OurEvent:
         summary=words.summary,
         location=words.location,
         description=words.description,
-        sequence=int(entry.changed_at.timestamp()),
+        sequence=int((entry.changed_at - _FIRST_SEQUENCE).total_seconds()),
         changed_at=entry.changed_at,
     )
 
