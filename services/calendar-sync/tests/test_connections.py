@@ -12,13 +12,11 @@ from calendar_sync.calendars.kinds import Kinds
 from calendar_sync.sync.visit import Visits
 from calendar_sync.sync.visitor import Visitor
 from shared.db import Database
-from shared.events.booking import BookingConfirmed
 from shared.events.provider import ProviderUpdated
 from shared.http import AsyncClient
 
-from .conftest import PROVIDER, AnAppointment, Tell
+from .conftest import PROVIDER, Tell
 from .dav_servers import PASSWORD, USER, DavServer, radicale
-from .practice import in_days
 
 CONNECTIONS = f"/v1/providers/{PROVIDER}/calendar-connections"
 
@@ -66,53 +64,6 @@ async def connected(client: AsyncClient, server: DavServer, owner: dict[str, str
     answer = await client.post(CONNECTIONS, json=account(server), headers=owner)
     assert answer.status_code == 201, answer.text
     return answer.json()
-
-
-async def test_the_whole_way_in_both_directions(
-    client: AsyncClient,
-    server: DavServer,
-    calendar: str,
-    provider: dict[str, str],
-    the_provider: ProviderUpdated,
-    an_appointment: AnAppointment,
-    tell: Tell,
-    visit: Callable[[], Any],
-    database: Database,
-) -> None:
-    await tell(the_provider)
-    made = await connected(client, server, provider)
-    (own,) = [each for each in made["calendars"] if calendar.strip("/").endswith(each["name"])]
-    path = f"{CONNECTIONS}/{made['id']}"
-    choice = {"busyCalendarIds": [own["id"]], "targetCalendarId": own["id"]}
-    chosen = await client.patch(path, json=choice, headers=provider)
-    assert chosen.status_code == 200, chosen.text
-    busy = f"UID:b\nDTSTART:{in_days(3):%Y%m%dT%H%M%SZ}\nDURATION:PT1H"
-    server.put(f"{calendar}b.ics", busy)
-    await tell(an_appointment(BookingConfirmed, start=in_days(4)))
-
-    await visit()
-    shown = (await client.get(path, headers=provider)).json()
-
-    assert (shown["health"], shown["lastError"], shown["trouble"]) == ("healthy", None, [])
-    assert shown["lastSyncAt"] is not None
-    written = server.call("GET", calendar).decode()
-    assert f"DTSTART:{in_days(4):%Y%m%dT%H%M%SZ}" in written
-    async with database.reading() as db:
-        types = [row["type"] for row in await db.fetch("SELECT type FROM outbox ORDER BY position")]
-        starts = await db.fetchval("SELECT array_agg(starts_at) FROM external_busy_times")
-    assert types == [
-        "calendar.event_written",
-        "calendar.busy_changed",
-        "calendar.connection_connected",
-    ]
-    assert starts == [in_days(3)]
-
-    gone = await client.delete(f"{path}?removeEvents=true", headers=provider)
-    assert (gone.status_code, gone.content) == (204, b"")
-    assert (await client.get(path, headers=provider)).json()["state"] == "disconnecting"
-    await visit()
-    assert (await client.get(path, headers=provider)).status_code == 404
-    assert f"{in_days(4):%Y%m%dT%H%M%SZ}" not in server.call("GET", calendar).decode()
 
 
 async def test_no_secret_is_ever_shown_or_kept_in_the_clear(
