@@ -38,6 +38,8 @@ class Gateway:
             "GATEWAY_LISTEN": f"127.0.0.1:{self.port}",
             "GATEWAY_FILES": str(self.files),
             "GATEWAY_CONNECTIONS": str(self.files // 2),
+            "GATEWAY_RESOLVER": "127.0.0.1",
+            "GATEWAY_TRUSTED_PROXIES": "unix:",
             **WIDE_OPEN,
             **self.settings,
         }

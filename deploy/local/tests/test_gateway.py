@@ -3,98 +3,17 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from local.gateway import Gateway
-from local.ports import Ports
-from local.prepare import find_nginx
-from local.supervisor import files_allowed
-from local.waiting import listening, wait_for
+from local.waiting import wait_for
 from shared.problems import TYPES, Problem
 
-from .upstream import Upstream
+from .front import Front, a_gateway
 
-SERVICES = ("availability", "bookings", "reservations", "notifications", "calendar-sync")
 ID = "0192f0c1-7d5e-7cc3-98c4-dc0c0c07398f"
-
-
-@dataclass
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-@dataclass
-class Front:
-    """The gateway's port and what stands behind it."""
-
-    port: int
-    upstreams: Mapping[str, Upstream]
-    access_log: Path
-
-    async def send(self, raw: bytes) -> Answer:
-        """Send these bytes as they are; a client library would tidy the path up."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        writer.write(raw)
-        async with asyncio.timeout(10):
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-            status, *lines = head.strip().split("\r\n")
-            headers = dict(line.lower().split(": ", 1) for line in lines)
-            body = await reader.readexactly(int(headers.get("content-length", "0")))
-        writer.close()
-        return Answer(int(status.split()[1]), headers, body)
-
-    async def get(self, path: str, *, method: str = "GET", headers: str = "") -> Answer:
-        return await self.send(
-            f"{method} {path} HTTP/1.1\r\nHost: clinic\r\n{headers}\r\n".encode()
-        )
-
-    @property
-    def reached(self) -> list[str]:
-        return [request for service in self.upstreams.values() for request in service.requests]
-
-
-@asynccontextmanager
-async def a_gateway(folder: Path, **settings: str) -> AsyncIterator[Front]:
-    nginx = find_nginx()
-    if nginx is None:
-        pytest.skip("nginx is not installed")
-    upstreams = {name: Upstream(name) for name in SERVICES}
-    async with AsyncExitStack() as stack:
-        for upstream in upstreams.values():
-            await stack.enter_async_context(upstream.running())
-        ports = stack.enter_context(Ports.held(folder / "ports.json"))
-        gateway = Gateway(
-            nginx=nginx,
-            folder=folder / "gateway",
-            port=ports["gateway"],
-            upstreams={name: f"127.0.0.1:{up.port}" for name, up in upstreams.items()},
-            files=files_allowed(),
-            settings=settings,
-        )
-        gateway.create()
-        log = folder / "access.log"
-        with log.open("wb") as output:
-            process = await asyncio.create_subprocess_exec(
-                *gateway.command(), stdout=output, stderr=output
-            )
-        try:
-            await wait_for(lambda: listening(gateway.port), "nginx", limit=10)
-            yield Front(gateway.port, upstreams, log)
-        finally:
-            process.terminate()
-            await process.wait()
 
 
 @pytest.fixture
@@ -311,6 +230,28 @@ async def test_too_many_requests_are_429_with_retry_after(tmp_path: Path) -> Non
     assert answers[-1].headers["retry-after"] == "1"
     assert answers[-1].json["code"] == "too_many"
     assert health.status == 200
+
+
+async def test_behind_a_trusted_proxy_each_client_has_its_own_limit(tmp_path: Path) -> None:
+    limits = {"GATEWAY_RATE_PER_SECOND": "1", "GATEWAY_RATE_BURST": "1"}
+    async with a_gateway(tmp_path, GATEWAY_TRUSTED_PROXIES="127.0.0.1", **limits) as front:
+        statuses = [
+            (await front.get("/v1/bookings", headers=f"X-Forwarded-For: {client}\r\n")).status
+            for client in ["192.0.2.1"] * 3 + ["192.0.2.2", "192.0.2.1, 192.0.2.3"]
+        ]
+
+    assert statuses == [200, 200, 429, 200, 200]
+
+
+async def test_nobody_else_is_believed_who_the_client_is(tmp_path: Path) -> None:
+    limits = {"GATEWAY_RATE_PER_SECOND": "1", "GATEWAY_RATE_BURST": "1"}
+    async with a_gateway(tmp_path, **limits) as front:
+        statuses = [
+            (await front.get("/v1/bookings", headers=f"X-Forwarded-For: {client}\r\n")).status
+            for client in ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+        ]
+
+    assert statuses == [200, 200, 429]
 
 
 async def test_fifteen_hundred_connections_at_once_are_all_answered(front: Front) -> None:

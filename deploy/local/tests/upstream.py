@@ -46,8 +46,8 @@ class Upstream:
         return True
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=4096)
+    async def running(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[None]:
+        server = await asyncio.start_server(self._serve, host, port, backlog=4096)
         self.port = server.sockets[0].getsockname()[1]
         async with server:
             yield

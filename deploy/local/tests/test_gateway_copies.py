@@ -1,0 +1,107 @@
+"""The gateway as containers run it: services have names, and any number of copies behind each."""
+
+import re
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from local.prepare import find_nginx
+from local.waiting import wait_for
+
+from .front import SERVICES, Front, a_gateway
+from .names import Names
+from .upstream import Upstream
+
+LOOKS_UP_NAMES_AGAIN = (1, 27, 3)
+
+
+@dataclass
+class Scaled:
+    front: Front
+    names: Names
+    copies: dict[str, Upstream]
+    """By the address of each; all of them run all the time."""
+
+    async def status(self) -> int:
+        return (await self.front.get("/v1/bookings")).status
+
+    async def reached(self, requests: int = 10) -> set[str]:
+        """Which copies answered the next requests."""
+        for copy in self.copies.values():
+            copy.requests.clear()
+        for _ in range(requests):
+            await self.front.get("/v1/bookings")
+        return {address for address, copy in self.copies.items() if copy.requests}
+
+    async def until_reached(self, *expected: str) -> None:
+        async def is_so() -> bool:
+            return await self.reached() == set(expected)
+
+        await wait_for(is_so, f"requests reach {expected} and nobody else", limit=15)
+
+
+@pytest.fixture
+def fitting_nginx() -> None:
+    nginx = find_nginx()
+    if nginx is None:
+        pytest.skip("nginx is not installed")
+    answer = subprocess.run([nginx, "-v"], capture_output=True, text=True, check=True).stderr
+    version = re.search(r"/(\d+)\.(\d+)\.(\d+)", answer)
+    if version is None or tuple(map(int, version.groups())) < LOOKS_UP_NAMES_AGAIN:
+        pytest.skip(f"{answer.strip()} cannot look names up again; nginx 1.27.3 or newer can")
+
+
+@pytest.fixture
+async def scaled(fitting_nginx: None, tmp_path: Path) -> AsyncIterator[Scaled]:
+    names = Names()
+    first = Upstream("first")
+    copies = {"127.0.0.1": first, "127.0.0.2": Upstream("second"), "127.0.0.3": Upstream("third")}
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(names.running())
+        for address, copy in copies.items():
+            await stack.enter_async_context(copy.running(address, first.port))
+        front = await stack.enter_async_context(
+            a_gateway(
+                tmp_path,
+                {name: f"{name}-api:{first.port} resolve" for name in SERVICES},
+                GATEWAY_RESOLVER=f"127.0.0.1:{names.port}",
+            )
+        )
+        yield Scaled(front, names, copies)
+
+
+async def test_copies_are_found_when_they_come_and_left_alone_when_they_go(scaled: Scaled) -> None:
+    scaled.names.addresses = ["127.0.0.1"]
+    await scaled.until_reached("127.0.0.1")
+
+    scaled.names.addresses = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+    await scaled.until_reached("127.0.0.1", "127.0.0.2", "127.0.0.3")
+
+    scaled.names.addresses = ["127.0.0.3"]
+    await scaled.until_reached("127.0.0.3")
+
+
+async def test_it_starts_before_its_services_and_finds_them_later(scaled: Scaled) -> None:
+    assert await scaled.status() == 503
+
+    scaled.names.addresses = ["127.0.0.2"]
+    await scaled.until_reached("127.0.0.2")
+
+    assert await scaled.status() == 200
+
+
+async def test_a_copy_that_is_dead_but_still_named_costs_no_answer(scaled: Scaled) -> None:
+    scaled.names.addresses = ["127.0.0.2", "127.0.0.9"]  # nobody listens at .9
+    await scaled.until_reached("127.0.0.2")
+
+    answers = [await scaled.front.get("/v1/bookings", method="GET") for _ in range(20)]
+    posts = [
+        await scaled.front.get("/v1/bookings", method="POST", headers="Content-Length: 0\r\n")
+        for _ in range(20)
+    ]
+
+    assert {answer.status for answer in (*answers, *posts)} == {200}
