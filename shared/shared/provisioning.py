@@ -7,6 +7,7 @@ reads and writes rows, and can neither change a table nor enter another service'
 import asyncio
 import os
 import sys
+from urllib.parse import unquote, urlsplit
 
 import asyncpg
 
@@ -55,8 +56,27 @@ async def _ensure_role(
     await admin.execute(f'ALTER ROLE "{role}" PASSWORD {literal}')
 
 
-async def _provision_all() -> None:
-    admin_url = os.environ["POSTGRES_ADMIN_URL"]
+async def provision_urls(admin_url: str, url: str, owner_url: str) -> str:
+    """Make the database and the roles that a service's two URLs name, and return its own role.
+
+    ValueError when the two do not belong together.
+    """
+    service, owner = urlsplit(url), urlsplit(owner_url)
+    if not (service.username and service.password and owner.password and service.path[1:]):
+        raise ValueError("a URL lacks a role, a password or a database")
+    if owner.username != f"{service.username}_owner" or owner.path != service.path:
+        raise ValueError("the owner's URL is not that of the service's database and its owner")
+    await provision(
+        admin_url,
+        service.username,
+        password=unquote(service.password),
+        owner_password=unquote(owner.password),
+        database=service.path[1:],
+    )
+    return service.username
+
+
+async def _provision_all(admin_url: str) -> None:
     for service in SERVICES:
         await provision(
             admin_url,
@@ -66,6 +86,21 @@ async def _provision_all() -> None:
         )
 
 
-if __name__ == "__main__":
-    asyncio.run(_provision_all())
+def main(arguments: list[str]) -> int:
+    """All five by their passwords; with ``own`` one, by DATABASE_URL and MIGRATION_DATABASE_URL."""
+    admin_url = os.environ["POSTGRES_ADMIN_URL"]
+    if arguments == ["own"]:
+        urls = os.environ["DATABASE_URL"], os.environ["MIGRATION_DATABASE_URL"]
+        name = asyncio.run(provision_urls(admin_url, *urls))
+        sys.stdout.write(f"the database of {name} is ready\n")
+        return 0
+    if arguments:
+        sys.stderr.write("usage: python -m shared.provisioning [own]\n")
+        return 2
+    asyncio.run(_provision_all(admin_url))
     sys.stdout.write(f"{len(SERVICES)} databases ready\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
