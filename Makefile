@@ -21,7 +21,7 @@ OF_WHAT_RUNS = test -f '$(RUN_DIR)/env' || { echo 'nothing runs: start it with `
 help: ## list the targets
 	@echo 'usage: make TARGET'
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
-	    while IFS='|' read -r target text; do printf '  %-9s %s\n' "$$target" "$$text"; done
+	    while IFS='|' read -r target text; do printf '  %-14s %s\n' "$$target" "$$text"; done
 
 .PHONY: run
 run: $(VENV)/.made ## start everything, book one appointment, stay up (PORT=8080); Ctrl-C ends it
@@ -81,6 +81,10 @@ migrate: $(VENV)/.made ## bring the running system's databases up to the newest 
 events: $(VENV)/.made ## write the AsyncAPI document anew, after a change of the events
 	@$(PYTHON) -m shared.events.asyncapi > docs/asyncapi.json.new
 	@mv docs/asyncapi.json.new docs/asyncapi.json
+
+.PHONY: cluster-values
+cluster-values: $(VENV)/.made ## random passwords and keys for a development cluster (docs/kubernetes.md)
+	@exec env PYTHONPATH=deploy $(PYTHON) -m local.cluster_values
 
 .PHONY: lock
 lock: $(VENV)/.made ## pin the newest versions that requirements/*.in allow

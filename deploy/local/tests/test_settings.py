@@ -1,11 +1,7 @@
 """What `make run` and compose give to each service is what the service asks for."""
 
 import re
-from collections.abc import Mapping
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -13,30 +9,12 @@ from ruamel.yaml import YAML
 from local.folder import CHECKOUT
 from local.gateway import TEMPLATE
 from local.services import SERVICES, Service, Surroundings
-from shared.settings import ServiceSettings
+
+from .settings_read import A_SECRET, accepted
 
 COMPOSE = YAML(typ="safe").load(CHECKOUT / "docker-compose.yml")["services"]
-A_SECRET = "a secret of thirty-two characters or more"
 
 each_service = pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
-
-
-def settings_class(service: Service) -> type[ServiceSettings]:
-    if find_spec(f"{service.package}.settings") is None:
-        return ServiceSettings
-    module = import_module(f"{service.package}.settings")
-    classes = [entry for entry in vars(module).values() if isinstance(entry, type)]
-    [own] = [c for c in classes if issubclass(c, ServiceSettings) and c is not ServiceSettings]
-    return own
-
-
-def accepted(service: Service, environment: Mapping[str, Any]) -> None:
-    values = {name.lower(): value for name, value in environment.items()}
-    own = settings_class(service)
-    required = {name for name, field in own.model_fields.items() if field.is_required()}
-    assert required <= set(values)
-    assert set(values) - {"worker_port"} <= set(own.model_fields), "a variable that nobody reads"
-    own.model_validate(values)
 
 
 @each_service
