@@ -8,7 +8,6 @@ from prometheus_client import REGISTRY
 from ruamel.yaml import YAML
 
 from local.services import SERVICES
-from shared.messaging.topology import LISTENERS
 
 from .manifests import FOLDER
 
@@ -63,17 +62,6 @@ def test_a_release_has_one_tag_for_all_services() -> None:
     assert {image["name"] for image in content["images"]} == {f"medic-{name}" for name in NAMES}
     [tag] = {image["newTag"] for image in content["images"]}
     assert re.fullmatch(r"\d+\.\d+\.\d+", tag)
-
-
-def test_workers_are_scaled_by_queues_that_exist() -> None:
-    scaled = load(FOLDER / "overlays" / "keda" / "workers.yaml")
-    queues = {
-        entry["metadata"]["name"]: entry["spec"]["triggers"][0]["metadata"]["queueName"]
-        for entry in scaled
-    }
-
-    assert queues == {f"{name}-worker": name for name in NAMES}
-    assert set(queues.values()) == set(LISTENERS)
 
 
 def test_the_adapter_makes_the_metric_that_autoscalers_ask_for_out_of_one_that_exists() -> None:

@@ -9,6 +9,7 @@ from local.gateway import TEMPLATE
 from local.services import SERVICES, Service
 from local.tests.settings_read import A_SECRET, accepted, settings_class
 from shared import probes, worker
+from shared.messaging.topology import LISTENERS
 
 from .manifests import Cluster, Manifest, Pod, environment, referred_to
 
@@ -177,6 +178,23 @@ def test_a_database_has_more_connections_than_all_its_pods_may_open(cluster: Clu
 
         allowed = int(database["spec"]["postgresql"]["parameters"]["max_connections"])
         assert wanted + 20 <= allowed, name
+
+
+def test_workers_are_scaled_by_all_queues_of_their_service(cluster: Cluster) -> None:
+    queues = {
+        entry["spec"]["scaleTargetRef"]["name"]: {
+            trigger["metadata"]["queueName"] for trigger in entry["spec"]["triggers"]
+        }
+        for entry in cluster.of("ScaledObject")
+    }
+
+    if cluster.overlay != "keda":
+        assert queues == {}
+        return
+    assert set().union(*queues.values()) == set(LISTENERS)
+    for service in SERVICES:
+        names = queues[f"{service.name}-worker"]
+        assert all(re.fullmatch(f"{service.name}(-[a-z]+)?", name) for name in names)
 
 
 def test_the_gateway_fills_in_its_template_and_finds_the_services(cluster: Cluster) -> None:

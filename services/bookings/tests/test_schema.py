@@ -1,6 +1,8 @@
 """A process starts when its database has the schema; bookings stands for all services."""
 
 import asyncio
+import os
+import sys
 from pathlib import Path
 from uuid import uuid4
 
@@ -44,6 +46,40 @@ async def test_whoever_waits_goes_on_once_roles_database_and_schema_are_there(
         assert await waiting
     finally:
         waiting.cancel()
+        admin = await asyncpg.connect(postgres_url)
+        await admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        await admin.close()
+
+
+async def test_the_commands_of_a_release_do_their_part_in_their_order(
+    service_folder: Path, postgres_url: str
+) -> None:
+    name = f"test_{uuid4().hex}"
+    variables = {
+        "POSTGRES_ADMIN_URL": postgres_url,
+        "DATABASE_URL": with_login(postgres_url, user="bookings", password=PASSWORD, database=name),
+        "MIGRATION_DATABASE_URL": with_login(
+            postgres_url, user="bookings_owner", password=PASSWORD, database=name
+        ),
+    }
+    commands = {
+        ("shared.provisioning", "own"): "the database of bookings is ready",
+        ("alembic", "upgrade", "head"): "",
+        ("shared.schema",): "schema at revision ",
+    }
+    try:
+        for module, expected in commands.items():
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", *module),
+                cwd=service_folder,
+                env=os.environ | variables,
+                stdout=asyncio.subprocess.PIPE,
+            )
+            async with asyncio.timeout(60):
+                output, _ = await process.communicate()
+            assert process.returncode == 0, module
+            assert output.decode().startswith(expected)
+    finally:
         admin = await asyncpg.connect(postgres_url)
         await admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         await admin.close()
