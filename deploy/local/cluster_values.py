@@ -1,5 +1,6 @@
 """Secrets of the dev overlay of deploy/k8s, made once: ``python -m local.cluster_values``."""
 
+import base64
 import secrets
 from pathlib import Path
 
@@ -30,7 +31,11 @@ def write_values(folder: Path) -> None:
     )
     _write(folder / "medic-secrets.env", {"SERVICE_SECRET": _secret()})
     _write(folder / "reservations-secrets.env", {"RESERVATION_TOKEN_SECRET": _secret()})
-    _write(folder / "calendar-sync-secrets.env", {"CALENDAR_LINK_SECRET": _secret()})
+    key = base64.b64encode(secrets.token_bytes(32)).decode()
+    _write(
+        folder / "calendar-sync-secrets.env",
+        {"CALENDAR_LINK_SECRET": _secret(), "CALENDAR_KEYS": f"development:{key}"},
+    )
     _write(folder / "notifications-secrets.env", {"SMTP_URL": "smtp://mailpit:1025"})
 
 

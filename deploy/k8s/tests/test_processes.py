@@ -1,5 +1,6 @@
 """What runs in the pods: its command, its settings, its probes, its end, and who comes first."""
 
+import base64
 import re
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from shared.messaging.topology import LISTENERS
 from .manifests import Cluster, Manifest, Pod, environment, referred_to
 
 SECRETS = {"default": A_SECRET, "SMTP_URL": "smtps://user:pw@mail.example.org", "password": "pw"}
+SECRETS |= {"CALENDAR_KEYS": f"a:{base64.b64encode(bytes(32)).decode()}"}
 SECRETS |= {"connection_string": "amqp://user:pw@rabbitmq.medic.svc:5672/", "owner-password": "pw"}
 DOCKERFILE = (CHECKOUT / "deploy" / "Dockerfile").read_text()
 BY_NAME = {service.name: service for service in SERVICES}
