@@ -147,6 +147,19 @@ async def test_a_file_with_very_many_events_is_refused(
         await read(account)
 
 
+async def test_a_hundred_thousand_events_are_refused_before_they_are_read(
+    account: IcsAccount, files: FileServer
+) -> None:
+    event = "BEGIN:VEVENT\nUID:{}\nDTSTART:20261201T09Z\nEND:VEVENT\n"
+    whole = "".join(event.format(number) for number in range(100_000))
+    files.text = f"BEGIN:VCALENDAR\n{whole}END:VCALENDAR\n".encode()
+
+    with pytest.raises(Refused, match="calendar_too_large"):
+        await read(account)
+    files.set(A)
+    assert sorted(await events(account)) == ["a"]
+
+
 async def test_a_slow_drip_ends_in_time(
     account: IcsAccount, files: FileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,8 +27,6 @@ from calendar_sync.calendars.contract import (
 _SECONDS = 60.0
 _MEMORY = 1024**3
 _LONGEST_LINE = 16 * 1024 * 1024
-_MOST_EVENTS = 20_000
-"""Of one file; a calendar with more is no person's."""
 
 
 class Object(NamedTuple):
@@ -183,7 +181,12 @@ def main() -> None:
 
 
 def _answers(asked: Mapping[str, Any]) -> Iterator[Any]:
-    from calendar_sync.calendars.icalendar_events import NotACalendar, event_of, events_of
+    from calendar_sync.calendars.icalendar_events import (
+        NotACalendar,
+        TooManyEvents,
+        event_of,
+        events_of,
+    )
 
     window = Window(*(datetime.fromisoformat(each) for each in asked["window"]))
     owners = frozenset(asked["owners"])
@@ -191,13 +194,13 @@ def _answers(asked: Mapping[str, Any]) -> Iterator[Any]:
         yield _written(event_of(id_, etag, text.encode(), window, owners))
     if "file" in asked:
         try:
-            for number, event in enumerate(events_of(asked["file"].encode(), window, owners)):
-                if number == _MOST_EVENTS:
-                    yield "calendar_too_large"
-                    return
+            for event in events_of(asked["file"].encode(), window, owners):
                 yield _written(event)
         except NotACalendar:
             yield "not_a_calendar"
+            return
+        except TooManyEvents:
+            yield "calendar_too_large"
             return
     yield None
 

@@ -27,6 +27,7 @@ _MOST_BYTES = 256 * 1024
 """Of one event with all its exceptions."""
 _MOST_OCCURRENCES = 5000
 _MOST_DEPTH = 6
+_MOST_EVENTS = 20_000
 _CPU_SECONDS = 2.0
 _MARGIN = timedelta(days=2)
 """A zone is at most this far from UTC, and a local day begins somewhere in it."""
@@ -43,6 +44,10 @@ Read = TypeVar("Read")
 
 class NotACalendar(ValueError):
     """The text is no iCalendar object at all."""
+
+
+class TooManyEvents(ValueError):
+    """A calendar with so many is no person's."""
 
 
 class _TooMuchWork(BaseException):
@@ -70,11 +75,19 @@ def event_of(
 def events_of(
     text: bytes, window: Window, owners: Collection[str]
 ) -> Iterator[ExternalEvent | Unreadable]:
-    """Those of a whole file that may touch the window, each under its UID."""
-    zones, series = _taken_apart(text)
+    """Those of a whole file that may touch the window, each under its UID.
+
+    Raises NotACalendar, TooManyEvents.
+    """
+    zones, found = _taken_apart(text)
+    series = {
+        uid: parts
+        for uid, parts in found.items()
+        if any(_may_touch(part, window) for part in parts)
+    }
+    if len(series) > _MOST_EVENTS:
+        raise TooManyEvents
     for uid, parts in series.items():
-        if not any(_may_touch(part, window) for part in parts):
-            continue
         needed = [zone for name, zone in zones.items() if any(name in part for part in parts)]
         whole = b"".join((b"BEGIN:VCALENDAR\r\n", *needed, *parts, b"END:VCALENDAR\r\n"))
         yield event_of(uid, None, whole, window, owners)

@@ -27,9 +27,11 @@ class Kinds:
     async def open(cls, settings: CalendarSyncSettings) -> AsyncIterator[Self]:
         async with (
             Outside.open(opened=settings.opened) as outside,
-            Expander.open() as expander,
+            # A large file takes half a minute, which nobody else should wait for.
+            Expander.open() as objects,
+            Expander.open() as files,
         ):
-            yield cls(outside, CalDav(outside, expander), IcsUrl(outside, expander))
+            yield cls(outside, CalDav(outside, objects), IcsUrl(outside, files))
 
     @property
     def by_name(self) -> Mapping[CalendarKind, Kind]:

@@ -4,8 +4,10 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from time import perf_counter
 
 import orjson
+from prometheus_client import Histogram
 
 from calendar_sync.calendars.contract import (
     AccessGone,
@@ -28,6 +30,13 @@ from shared.db import Database
 from shared.encryption import NotDecryptable
 from shared.events.calendar import CalendarKind
 from shared.observability import logger
+
+_SECONDS = Histogram(
+    "calendar_visit_duration_seconds",
+    "Visits to providers' calendars, by what came of them.",
+    ["kind", "outcome"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120),
+)
 
 _WELL = """
 UPDATE connections
@@ -65,11 +74,15 @@ class Visits:
 
     async def visit(self, lease: Lease) -> None:
         """Never raises for what a provider does: it is noted, and the next visit is planned."""
+        began, outcome = perf_counter(), "failed"
         try:
             await self._visit(lease)
+            outcome = "well"
         except Overtaken:
+            outcome = "overtaken"
             logger.info("calendar_visit_overtaken", connection=str(lease.id))
         except AccessGone as error:
+            outcome = "broken"
             await self._break(lease, error.reason)
         except CalendarError as error:
             asked = error.retry_after if isinstance(error, Temporary) else None
@@ -81,6 +94,7 @@ class Visits:
             logger.error("calendar_visit_failed", connection=str(lease.id), exc_info=error)
             await self._fail(lease, "internal_error", None)
         finally:
+            _SECONDS.labels(lease.kind, outcome).observe(perf_counter() - began)
             await let_go(self.database, lease)
 
     async def _visit(self, lease: Lease) -> None:
