@@ -1,7 +1,9 @@
 """Calendar files under an address: read when they change, whatever is in them."""
 
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -208,6 +210,31 @@ async def test_the_process_may_be_killed_and_is_started_anew(expander: Expander)
     (again,) = await expander.objects([Object("a", None, text)], WINDOW)
 
     assert again == first
+
+
+async def test_a_process_that_does_not_work_is_no_events_fault(
+    expander: Expander, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+
+    with pytest.raises(Temporary, match="no_process"):
+        await expander.objects([Object("a", None, b"")], WINDOW)
+
+
+def variables_of(pid: int) -> list[str]:
+    environment = Path(f"/proc/{pid}/environ").read_text()
+    return [each.partition("=")[0] for each in environment.split("\0")[:-1]]
+
+
+async def test_the_process_knows_no_secret(
+    expander: Expander, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALENDAR_KEYS", "a-secret")
+    await expander.objects([], WINDOW)
+    await expander.objects([Object("a", None, b"")], WINDOW)
+
+    assert expander._process is not None
+    assert variables_of(expander._process.pid) == ["PYTHONPATH"]
 
 
 @pytest.mark.parametrize(

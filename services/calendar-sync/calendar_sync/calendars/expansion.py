@@ -5,6 +5,7 @@ costs one event, or at worst this process, and never the worker that serves ever
 """
 
 import asyncio
+import os
 import resource
 import sys
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
@@ -56,13 +57,17 @@ class Expander:
     async def objects(
         self, objects: Iterable[Object], window: Window, owners: Collection[str] = ()
     ) -> list[ExternalEvent | Unreadable]:
-        """One answer for each object, in their order. Never raises for what is in them."""
+        """One answer for each object, in their order. Never raises for what is in them.
+
+        Temporary when the process does not work at all.
+        """
         found: list[ExternalEvent | Unreadable] = []
         for each in objects:
             asked = _asked([each], window, owners)
             try:
                 found += [answer async for answer in self._ask(asked)]
             except _Killed:
+                await self._check(window)
                 found.append(Unreadable(each.id, "too_much_work"))
         return found
 
@@ -75,7 +80,16 @@ class Expander:
             async for answer in self._ask(asked):
                 yield answer
         except _Killed as error:
+            await self._check(window)
             raise Refused("calendar_too_large") from error
+
+    async def _check(self, window: Window) -> None:
+        """Raises Temporary when the process does not even work for nothing: no event's fault."""
+        try:
+            async for _ in self._ask(_asked([], window, ())):
+                pass
+        except _Killed as error:
+            raise Temporary("no_process") from error
 
     async def _ask(self, asked: Mapping[str, Any]) -> AsyncIterator[ExternalEvent | Unreadable]:
         async with self._turn:
@@ -108,7 +122,8 @@ class Expander:
                     stdin=asyncio.subprocess.PIPE,
                     stdout=asyncio.subprocess.PIPE,
                     stderr=asyncio.subprocess.DEVNULL,
-                    env={},
+                    # Nothing of the environment, which holds secrets; only where our code is.
+                    env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                     limit=_LONGEST_LINE,
                 )
             except OSError as error:
