@@ -47,6 +47,8 @@ class Surroundings:
     reservation_token_secret: str
     calendar_link_secret: str
     calendar_keys: str
+    pusher_secret: str
+    webhook_key: str
     log_level: str
     api_ports: Mapping[str, int]
     worker_ports: Mapping[str, int]
@@ -77,7 +79,12 @@ class Surroundings:
                     "RESERVATION_TOKEN_SECRET": self.reservation_token_secret,
                 }
             case "notifications":
-                own = {"SMTP_URL": self.smtp_url, "MAIL_FROM": "Clinic <clinic@example.org>"}
+                own = {
+                    "SMTP_URL": self.smtp_url,
+                    "MAIL_FROM": "Clinic <clinic@example.org>",
+                    "PUSHER_APP": f"1:medic-local:{self.pusher_secret}",
+                    "ENCRYPTION_KEYS": f"local:{self.webhook_key}",
+                }
             case "calendar-sync":
                 own = {
                     "CALENDAR_LINK_SECRET": self.calendar_link_secret,
@@ -117,6 +124,7 @@ def _api(service: Service, surroundings: Surroundings) -> Program:
             *("--no-access-log", "--log-level", "warning"),
             # The gateway keeps its connections for 10 s; whoever closes first must be the gateway.
             *("--timeout-keep-alive", "30", "--timeout-graceful-shutdown", "5"),
+            *("--ws-max-size", "65536"),
         ),
         folder=service.folder,
         environment=surroundings.settings(service),

@@ -129,6 +129,8 @@ class Stack:
             reservation_token_secret=folder.secret("reservation tokens"),
             calendar_link_secret=folder.secret("calendar links"),
             calendar_keys=f"local:{folder.secret('calendar credentials')}=",
+            pusher_secret=folder.secret("pusher"),
+            webhook_key=folder.secret("webhooks"),
             log_level=choices.log_level,
             api_ports={s.name: ports[services.api_name(s)] for s in SERVICES},
             worker_ports={s.name: ports[services.worker_name(s)] for s in SERVICES},

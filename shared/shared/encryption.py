@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 _VERSION = "v1"
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
+_URL_SAFE = str.maketrans("-_", "+/")
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 
@@ -60,7 +61,8 @@ class Cipher:
         for entry in text.split():
             key_id, colon, encoded = entry.partition(":")
             try:
-                key = b64decode(encoded.replace("-", "+").replace("_", "/"), validate=True)
+                padded = encoded.rstrip("=") + "=" * (-len(encoded.rstrip("=")) % 4)
+                key = b64decode(padded.translate(_URL_SAFE), validate=True)
             except ValueError:
                 key = b""
             if not colon or key_id in keys or len(key) != _KEY_BYTES:

@@ -30,6 +30,8 @@ def test_make_run_gives_each_service_its_settings(service: Service) -> None:
         reservation_token_secret=A_SECRET,
         calendar_link_secret=A_SECRET,
         calendar_keys="test:dGVzdC1rZXktdGVzdC1rZXktdGVzdC1rZXktdGVzdC0=",
+        pusher_secret="A-Secret_as-the-folder-makes-them",
+        webhook_key="A" * 43,
         log_level="INFO",
         api_ports=names,
         worker_ports=names,

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from notifications.pages import UnsubscribePages
 from notifications.realtime import routes as realtime
+from notifications.realtime.pusher import routes as pusher
 from notifications.realtime.serving import serve_realtime
 from notifications.routes import deliveries, preferences, schedules, unsubscribe
 from notifications.settings import NotificationsSettings
@@ -26,6 +27,7 @@ def make_app(settings: NotificationsSettings | None = None) -> FastAPI:
             schedules.router,
             unsubscribe.router,
             realtime.router,
+            pusher.router,
         ],
         lifespan_extras=_resources,
     )

@@ -4,11 +4,14 @@ from email.headerregistry import Address
 from email.utils import parseaddr
 from typing import Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from notifications.channels.mime import mail_address
 from notifications.channels.smtp import SmtpServer
 from notifications.domain.plain_text import one_line
+from notifications.realtime.pusher.application import Application, HostedApplication
+from shared.encryption import Cipher
+from shared.outside import opened_hosts
 from shared.settings import ServiceSettings
 
 
@@ -26,6 +29,60 @@ class NotificationsSettings(ServiceSettings):
     """How many streams one API process serves."""
     realtime_longest_seconds: int = Field(default=3600, ge=0, le=86_400)
     """After it a stream ends, and its client has to show anew who it is."""
+
+    pusher_app: SecretStr | None = None
+    """``<numeric id>:<key>:<secret>``: offers streams over the Pusher protocol too."""
+    pusher_url: SecretStr | None = None
+    """``https://key:secret@host/apps/id``: hands messages on to a hosted Pusher application."""
+
+    encryption_keys: SecretStr | None = None
+    """``<id>:<base64 of 32 bytes>``, the one to encrypt with first; without it nobody can have
+    webhooks."""
+    outside_hosts_opened: str = ""
+    """Hosts, as ``name`` or ``name:port``, to which webhooks may go without https, wherever they
+    are; for development."""
+
+    @field_validator("encryption_keys")
+    @classmethod
+    def _keys(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            Cipher.of(value.get_secret_value())
+        return value
+
+    @field_validator("outside_hosts_opened")
+    @classmethod
+    def _hosts(cls, value: str) -> str:
+        opened_hosts(value)
+        return value
+
+    @property
+    def cipher(self) -> Cipher | None:
+        keys = self.encryption_keys
+        return None if keys is None else Cipher.of(keys.get_secret_value())
+
+    @field_validator("pusher_app")
+    @classmethod
+    def _an_application(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            Application.of(value.get_secret_value())
+        return value
+
+    @field_validator("pusher_url")
+    @classmethod
+    def _a_hosted_application(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            HostedApplication.of(value.get_secret_value())
+        return value
+
+    @property
+    def pusher_application(self) -> Application | None:
+        text = self.pusher_app
+        return None if text is None else Application.of(text.get_secret_value())
+
+    @property
+    def hosted_pusher(self) -> HostedApplication | None:
+        url = self.pusher_url
+        return None if url is None else HostedApplication.of(url.get_secret_value())
 
     @field_validator("smtp_url")
     @classmethod

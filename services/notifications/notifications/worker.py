@@ -29,7 +29,7 @@ async def build(worker: Worker[NotificationsSettings]) -> Loops:
     )
     return {
         **messaging_loops(worker, "notifications", HANDLERS),
-        **realtime_loops(worker),
+        **await realtime_loops(worker),
         "sender": sender.run,
         "stalled": worker.timer("stalled", timedelta(seconds=2), take_back_stalled),
         "expired": worker.timer("expired", timedelta(minutes=1), end_expired),

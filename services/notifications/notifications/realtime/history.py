@@ -41,7 +41,7 @@ async def has_forgotten(db: Connection, position: int) -> bool:
     return forgotten
 
 
-async def after(db: Connection, position: int) -> list[Message]:
+async def after(db: Connection, position: int, *, limit: int = MOST_AT_ONCE) -> list[Message]:
     """The next messages of all channels, in order."""
     rows = await db.fetch(
         """
@@ -49,9 +49,18 @@ async def after(db: Connection, position: int) -> list[Message]:
         WHERE position > $1 ORDER BY position LIMIT $2
         """,
         position,
-        MOST_AT_ONCE,
+        limit,
     )
     return [_message(row) for row in rows]
+
+
+async def own(db: Connection, positions: Sequence[int]) -> frozenset[int]:
+    """Which of the messages did not come over the Pusher protocol."""
+    rows = await db.fetch(
+        "SELECT position FROM realtime_messages WHERE position = ANY($1) AND NOT is_foreign",
+        list(positions),
+    )
+    return frozenset(row["position"] for row in rows)
 
 
 async def missed(db: Connection, channels: Sequence[str], *, since: int, until: int) -> Missed:

@@ -43,6 +43,10 @@ class TooManyConnections(TooMany):
     title = "This user has too many streams open"
 
 
+def too_many_connections(most: int) -> TooManyConnections:
+    return TooManyConnections(f"{most} streams are open; close one of them", retry_after=5)
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """In seconds, and how many connections."""
@@ -131,9 +135,7 @@ class Hub:
                 db, user_id, self.copy, client.number, most=self.limits.of_one_user
             )
         if not is_in:
-            raise TooManyConnections(
-                f"{self.limits.of_one_user} streams are open; close one of them", retry_after=5
-            )
+            raise too_many_connections(self.limits.of_one_user)
 
     def watch(self, client: Client, channels: Collection[str]) -> None:
         for channel in channels:

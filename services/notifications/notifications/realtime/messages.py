@@ -30,7 +30,7 @@ class Message:
         )
 
     @cached_property
-    def pusher(self) -> bytes:
+    def pusher(self) -> str:
         return orjson.dumps(
             {"event": self.event, "channel": PRIVATE + self.channel, "data": self.data}
-        )
+        ).decode()
