@@ -58,6 +58,11 @@ ROUTES = {
     "/v1/webhooks/calendar/google": "calendar-sync",
     "/v1/webhooks/notifications/twilio": "notifications",
     "/v1/calendar-feeds/a-token.ics": "calendar-sync",
+    "/v1/realtime/tickets": "notifications",
+    "/v1/webhook-endpoints": "notifications",
+    f"/v1/webhook-endpoints/{ID}/deliveries?limit=5": "notifications",
+    f"/v1/providers/{ID}/webhook-endpoints": "notifications",
+    f"/v1/providers/{ID}/webhook-endpoints/{ID}/replay": "notifications",
 }
 
 

@@ -11,7 +11,9 @@ from notifications.realtime.pusher import routes as pusher
 from notifications.realtime.serving import serve_realtime
 from notifications.routes import deliveries, preferences, schedules, unsubscribe
 from notifications.settings import NotificationsSettings
+from notifications.webhooks import routes as webhooks
 from shared.app import create_app, process_settings
+from shared.outside import Outside, opened_hosts
 
 
 def make_app(settings: NotificationsSettings | None = None) -> FastAPI:
@@ -28,6 +30,8 @@ def make_app(settings: NotificationsSettings | None = None) -> FastAPI:
             unsubscribe.router,
             realtime.router,
             pusher.router,
+            webhooks.of_providers,
+            webhooks.of_the_clinic,
         ],
         lifespan_extras=_resources,
     )
@@ -35,6 +39,9 @@ def make_app(settings: NotificationsSettings | None = None) -> FastAPI:
 
 @asynccontextmanager
 async def _resources(app: FastAPI) -> AsyncIterator[None]:
+    settings: NotificationsSettings = app.state.settings
     app.state.unsubscribe_pages = UnsubscribePages()
-    async with serve_realtime(app):
+    opened = opened_hosts(settings.outside_hosts_opened)
+    async with serve_realtime(app), Outside.open(opened=opened) as outside:
+        app.state.outside = outside
         yield

@@ -8,6 +8,7 @@ from notifications.use_cases.calendars import (
     tell_of_conflict,
 )
 from notifications.use_cases.people import erase_contact, save_contact
+from notifications.webhooks.log import note_appointment
 from shared.db import Connection
 from shared.events.availability import ConflictFound
 from shared.events.booking import (
@@ -32,6 +33,7 @@ from shared.messaging import Handlers
 
 async def appointment_changed(db: Connection, event: Event[AppointmentEvent]) -> None:
     await follow_appointment(db, event.data)
+    await note_appointment(db, event)
 
 
 async def patient_updated(db: Connection, event: Event[PatientUpdated]) -> None:

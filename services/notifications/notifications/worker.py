@@ -14,6 +14,7 @@ from notifications.realtime.loops import realtime_loops
 from notifications.sender import Sender
 from notifications.settings import NotificationsSettings
 from notifications.unsubscribing import UnsubscribeLinks
+from notifications.webhooks.loops import webhook_loops
 from shared.messaging.loops import messaging_loops
 from shared.observability import logger
 from shared.worker import Loops, Worker, run_worker
@@ -30,6 +31,7 @@ async def build(worker: Worker[NotificationsSettings]) -> Loops:
     return {
         **messaging_loops(worker, "notifications", HANDLERS),
         **await realtime_loops(worker),
+        **await webhook_loops(worker),
         "sender": sender.run,
         "stalled": worker.timer("stalled", timedelta(seconds=2), take_back_stalled),
         "expired": worker.timer("expired", timedelta(minutes=1), end_expired),

@@ -26,7 +26,14 @@ def of(user_id: UUID | str) -> str:
 @pytest.fixture
 def app(settings_values: dict[str, Any]) -> FastAPI:
     # Streams end at once, or whoever tries everything would wait for the first.
-    return make_app(NotificationsSettings(**settings_values, realtime_longest_seconds=0))
+    return make_app(
+        NotificationsSettings(
+            **settings_values,
+            realtime_longest_seconds=0,
+            pusher_app="1:a-key:a-secret-for-tests-only",
+            encryption_keys=f"k1:{'A' * 43}",
+        )
+    )
 
 
 @pytest.mark.usefixtures("known_people")

@@ -2,7 +2,8 @@
 
 import pytest
 
-import notifications.realtime.models  # noqa: F401 -- more tables of the same metadata
+import notifications.realtime.models
+import notifications.webhooks.models  # noqa: F401 -- more tables of the same metadata
 from notifications.models import metadata
 from shared.testing.migrations import model_differences
 

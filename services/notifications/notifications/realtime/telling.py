@@ -8,19 +8,17 @@ from uuid import UUID
 
 import orjson
 
+from notifications.appointment_facts import appointment_facts, is_told
 from notifications.realtime.changes import Change
 from notifications.realtime.channels import Channel, Kind
 from shared.db import Connection
 from shared.events.availability import AvailabilityChanged
 from shared.events.booking import AppointmentEvent
-from shared.fields import instant_text
 
 WAKE_CHANNEL = "realtime"
 KEPT_FOR = timedelta(minutes=15)
 PAUSE = timedelta(milliseconds=250)
 """Watchers of one provider are told of changes once in this time."""
-
-_NOBODYS_BUSINESS = frozenset({"hold_released", "hold_expired"})
 
 _ONE_WRITER = "realtime_messages"
 # The lock comes before the positions are drawn, so they are in the order of the commits.
@@ -58,22 +56,9 @@ async def tell(db: Connection, news: Sequence[News], *, is_foreign: bool = False
 
 async def tell_of_appointment(db: Connection, event: AppointmentEvent) -> None:
     """The patient and the provider see what has become of it: ids and times, nothing else."""
-    if event.cancellation is not None and event.cancellation.cause in _NOBODYS_BUSINESS:
+    if not is_told(event):
         return
-    data = {
-        "appointmentId": str(event.id),
-        "version": event.version,
-        "status": event.status,
-        "cause": event.cancellation and event.cancellation.cause,
-        "userId": str(event.user_id),
-        "providerId": str(event.provider_id),
-        "serviceId": str(event.service_id),
-        "timeslotId": event.timeslot_id,
-        "start": instant_text(event.start),
-        "end": instant_text(event.end),
-        "rescheduledFrom": _id(event.rescheduled_from),
-        "rescheduledTo": _id(event.rescheduled_to),
-    }
+    data = appointment_facts(event)
     channels = [
         Channel(Kind.USER_BOOKINGS, event.user_id),
         Channel(Kind.PROVIDER_BOOKINGS, event.provider_id),
@@ -170,7 +155,3 @@ async def forget_old(db: Connection) -> None:
         """,
         KEPT_FOR,
     )
-
-
-def _id(value: UUID | None) -> str | None:
-    return None if value is None else str(value)

@@ -1,0 +1,1 @@
+"""What integrators' systems are told: signed, thin, retried, and theirs to replay."""

@@ -1,0 +1,155 @@
+"""The loop that delivers: any number of workers run it, each delivery is one worker's at a time."""
+
+import asyncio
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+import orjson
+from prometheus_client import Counter
+
+from notifications.webhooks import deliveries
+from notifications.webhooks.deliveries import Claimed
+from notifications.webhooks.schedule import pause_after
+from notifications.webhooks.signing import signed_headers
+from shared.database_trouble import DatabaseError, is_passing
+from shared.db import Database
+from shared.encryption import Cipher, NotDecryptable, Place
+from shared.fields import instant_text
+from shared.ids import new_id
+from shared.messaging.stopping import Stop, run_until_cancelled
+from shared.observability import logger
+from shared.outside import AddressRefused, BadAnswer, Outside, Unreachable
+
+_ATTEMPTS = Counter("webhook_attempts", "Calls to integrators' endpoints.", ["outcome"])
+
+_GONE = 410
+_GRACE = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    poll: float = 0.5
+    lease: timedelta = timedelta(seconds=60)
+    call_seconds: float = 15.0
+    most_at_once: int = 20
+
+
+class Deliverer:
+    def __init__(
+        self, database: Database, cipher: Cipher, outside: Outside, pace: Pace | None = None
+    ) -> None:
+        self._database = database
+        self._cipher = cipher
+        self._outside = outside
+        self._pace = pace or Pace()
+        self._id = new_id()
+        self._in_hand: set[asyncio.Task[None]] = set()
+        self._stop = Stop()
+
+    async def run(self) -> None:
+        """Deliver until cancelled; what is on its way then is finished, or taken over later."""
+        await run_until_cancelled(self._work(), self._stop.request, grace=_GRACE)
+
+    async def _work(self) -> None:
+        while not self._stop.requested:
+            try:
+                claimed = await self._claim()
+            except (*DatabaseError, OSError) as error:
+                if not is_passing(error):
+                    raise
+                logger.warning("webhooks_wait_for_database", failure=type(error).__name__)
+                claimed = []
+            for each in claimed:
+                task = asyncio.create_task(self._carry(each))
+                self._in_hand.add(task)
+                task.add_done_callback(self._in_hand.discard)
+            if not claimed:
+                await self._stop.pause(self._pace.poll)
+        if self._in_hand:
+            await asyncio.wait(self._in_hand)
+
+    async def _claim(self) -> list[Claimed]:
+        free = self._pace.most_at_once - len(self._in_hand)
+        if not free:
+            return []
+        async with self._database.autocommit() as db:
+            return await deliveries.claim(db, self._id, limit=free, lease=self._pace.lease)
+
+    async def _carry(self, claimed: Claimed) -> None:
+        try:
+            await self._deliver(claimed)
+        except Exception as error:  # noqa: BLE001 -- the outermost of this delivery
+            # The lease runs out, and it is taken up again.
+            logger.error("webhook_crashed", delivery_id=str(claimed.id), exc_info=error)
+
+    async def _deliver(self, claimed: Claimed) -> None:
+        status, error = await self._call(claimed)
+        if error is None and status is not None:
+            async with self._database.transaction() as db:
+                await deliveries.succeed(db, self._id, claimed, status=status)
+            _ATTEMPTS.labels("delivered").inc()
+            return
+        _ATTEMPTS.labels("failed").inc()
+        is_gone = status == _GONE
+        pause = None if is_gone else pause_after(claimed.attempts, chance=random.random())  # noqa: S311
+        async with self._database.transaction() as db:
+            is_disabled = await deliveries.fail(
+                db, self._id, claimed, status=status, error=error or "", pause=pause
+            )
+            if is_gone:
+                await deliveries.disable_gone(db, claimed.endpoint_id)
+        if is_disabled or is_gone:
+            logger.warning(
+                "webhook_endpoint_disabled",
+                endpoint_id=str(claimed.endpoint_id),
+                because="gone" if is_gone else "failing",
+            )
+
+    async def _call(self, claimed: Claimed) -> tuple[int | None, str | None]:
+        """The status, and what is wrong with it or why there is none."""
+        try:
+            keys = [
+                self._cipher.decrypt(stored, secret_place(claimed.endpoint_id))
+                for stored in (claimed.secret, claimed.old_secret)
+                if stored is not None
+            ]
+        except NotDecryptable as error:
+            return None, f"the secret {error}"
+        body = body_of(claimed)
+        headers = signed_headers(
+            f"msg_{claimed.event_id.hex}", int(claimed.now.timestamp()), body, keys
+        )
+        try:
+            async with self._outside.call(
+                "POST",
+                claimed.url,
+                headers=headers | {"Content-Type": "application/json"},
+                body=body,
+                seconds=self._pace.call_seconds,
+            ) as answer:
+                status = answer.status
+                if not 200 <= status < 300:
+                    return status, f"status {status}"
+                return status, None
+        except AddressRefused as error:
+            return None, f"the address is not allowed: {error}"
+        except (Unreachable, BadAnswer) as error:
+            return None, str(error)
+
+
+def secret_place(endpoint_id: UUID) -> Place:
+    """One for both secrets, so that rotating moves the old one as it is."""
+    return Place("webhook_endpoints", "secret", endpoint_id)
+
+
+def body_of(claimed: Claimed) -> bytes:
+    """The same for every attempt."""
+    return orjson.dumps(
+        {
+            "type": claimed.type,
+            "timestamp": instant_text(claimed.occurred_at),
+            "data": claimed.data | {"position": claimed.position},
+        }
+    )
