@@ -65,6 +65,10 @@ rebuild: $(VENV)/.made ## make the read models of what runs anew from their hist
 bench: $(VENV)/.made ## the benchmarks, beside a private PostgreSQL (see bench/README.md)
 	@$(LOCAL) with-servers --only-postgres --durable --end-with-parent -- $(PYTHON) -m bench
 
+.PHONY: bench-realtime
+bench-realtime: $(VENV)/.made ## from an event's commit to 1,000 connected clients, beside private servers
+	@$(LOCAL) with-servers --end-with-parent -- $(PYTHON) -m bench.realtime
+
 .PHONY: audit
 audit: $(VENV)/.made ## whether the audit trail of what runs is untouched (ARGS='--appointment ID')
 	@$(OF_WHAT_RUNS) $(PYTHON) -m bookings.audit verify $(ARGS)

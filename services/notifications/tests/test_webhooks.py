@@ -437,6 +437,23 @@ async def test_a_secret_is_shown_once_and_kept_encrypted(
     assert stored.count("v1.k1.") == 2
 
 
+async def test_of_twenty_with_the_same_key_one_gets_the_secret(
+    api: AsyncClient, receiver: Receiver, rows: Any
+) -> None:
+    answers = await asyncio.gather(
+        *(
+            api.post(OURS, json={"url": receiver.url}, headers={"Idempotency-Key": "one-intent"})
+            for _ in range(20)
+        )
+    )
+
+    assert len(await rows("SELECT FROM webhook_endpoints")) == 1
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    made = [answer.json() for answer in answers if answer.status_code == 201]
+    assert len({each["id"] for each in made}) == 1
+    assert len([each for each in made if each["secret"]]) == 1
+
+
 async def test_a_test_is_sent_and_shows_in_the_log(
     api: AsyncClient, receiver: Receiver, deliver: Any, ended: Any
 ) -> None:
