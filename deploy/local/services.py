@@ -83,7 +83,7 @@ class Surroundings:
                     "SMTP_URL": self.smtp_url,
                     "MAIL_FROM": "Clinic <clinic@example.org>",
                     "PUSHER_APP": f"1:medic-local:{self.pusher_secret}",
-                    "ENCRYPTION_KEYS": f"local:{self.webhook_key}",
+                    "WEBHOOK_KEYS": f"local:{self.webhook_key}",
                 }
             case "calendar-sync":
                 own = {

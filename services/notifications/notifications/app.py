@@ -41,7 +41,7 @@ def make_app(settings: NotificationsSettings | None = None) -> FastAPI:
 async def _resources(app: FastAPI) -> AsyncIterator[None]:
     settings: NotificationsSettings = app.state.settings
     app.state.unsubscribe_pages = UnsubscribePages()
-    opened = opened_hosts(settings.outside_hosts_opened)
+    opened = opened_hosts(settings.webhook_opened_hosts)
     async with serve_realtime(app), Outside.open(opened=opened) as outside:
         app.state.outside = outside
         yield

@@ -35,21 +35,21 @@ class NotificationsSettings(ServiceSettings):
     pusher_url: SecretStr | None = None
     """``https://key:secret@host/apps/id``: hands messages on to a hosted Pusher application."""
 
-    encryption_keys: SecretStr | None = None
+    webhook_keys: SecretStr | None = None
     """``<id>:<base64 of 32 bytes>``, the one to encrypt with first; without it nobody can have
     webhooks."""
-    outside_hosts_opened: str = ""
+    webhook_opened_hosts: str = ""
     """Hosts, as ``name`` or ``name:port``, to which webhooks may go without https, wherever they
     are; for development."""
 
-    @field_validator("encryption_keys")
+    @field_validator("webhook_keys")
     @classmethod
     def _keys(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
             Cipher.of(value.get_secret_value())
         return value
 
-    @field_validator("outside_hosts_opened")
+    @field_validator("webhook_opened_hosts")
     @classmethod
     def _hosts(cls, value: str) -> str:
         opened_hosts(value)
@@ -57,7 +57,7 @@ class NotificationsSettings(ServiceSettings):
 
     @property
     def cipher(self) -> Cipher | None:
-        keys = self.encryption_keys
+        keys = self.webhook_keys
         return None if keys is None else Cipher.of(keys.get_secret_value())
 
     @field_validator("pusher_app")

@@ -31,7 +31,7 @@ def app(settings_values: dict[str, Any]) -> FastAPI:
             **settings_values,
             realtime_longest_seconds=0,
             pusher_app="1:a-key:a-secret-for-tests-only",
-            encryption_keys=f"k1:{'A' * 43}",
+            webhook_keys=f"k1:{'A' * 43}",
         )
     )
 

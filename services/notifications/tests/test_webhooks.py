@@ -89,8 +89,8 @@ async def api(
 ) -> AsyncIterator[AsyncClient]:
     settings = NotificationsSettings(
         **settings_values,
-        encryption_keys=KEYS,
-        outside_hosts_opened=f"127.0.0.1:{receiver.port}",
+        webhook_keys=KEYS,
+        webhook_opened_hosts=f"127.0.0.1:{receiver.port}",
     )
     async with client_of(make_app(settings), token=make_token("provider", PROVIDER)) as client:
         yield client

@@ -50,7 +50,7 @@ async def _clinic(_: Annotated[object, require(Role.ADMIN)]) -> None:
 async def _cipher(request: Request) -> Cipher:
     cipher: Cipher | None = request.app.state.settings.cipher
     if cipher is None:
-        raise WebhooksNotOffered("ENCRYPTION_KEYS is not set")
+        raise WebhooksNotOffered("WEBHOOK_KEYS is not set")
     return cipher
 
 
