@@ -3,16 +3,17 @@
 import json
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 from uuid import UUID
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape
 from zoneinfo import ZoneInfo
 
+from calendar_sync.calendars.caldav_home import find_home, is_calendar
 from calendar_sync.calendars.contract import (
     Credentials,
     CursorGone,
@@ -36,7 +37,6 @@ from calendar_sync.calendars.dav import (
     Member,
     Reply,
     expect_multistatus,
-    may_get_password,
     members,
     parsed,
     path_of,
@@ -80,23 +80,14 @@ class CalDav:
         """Logs in and looks for the calendars (RFC 6764). Raises AccessGone for a wrong password,
         NotFound when there is no CalDAV, Refused, Temporary."""
         dav = Dav(self._outside, username, password)
-        principal = await _principal(dav, url)
-        credentials = {"url": url, "username": username, "password": password}
-        if principal is None:
-            credentials |= {"home": url, "owners": username.lower()}
-        else:
-            (who,) = (
-                await dav.properties(
-                    principal, "C:calendar-home-set", "C:calendar-user-address-set"
-                )
-            )[:1] or [Member("", 200, {})]
-            home = who.href_in(f"{CALDAV}calendar-home-set")
-            if home is None:
-                raise NotFound("no_calendars")
-            home = urljoin(principal, home)
-            if not may_get_password(urlsplit(url).hostname or "", home):
-                raise Refused("redirected_to_stranger")
-            credentials |= {"home": home, "owners": " ".join(_addresses(who, username))}
+        home = await find_home(dav, url, username)
+        credentials = {
+            "url": url,
+            "username": username,
+            "password": password,
+            "home": home.url,
+            "owners": " ".join(home.owners),
+        }
         calendars = await CalDavAccount(dav, self._expander, credentials).calendars()
         if not calendars:
             raise NotFound("no_calendars")
@@ -283,50 +274,10 @@ class CalDavAccount:
         return [*found, *await self._expander.objects(objects, window, self._owners)]
 
 
-async def _principal(dav: Dav, url: str) -> str | None:
-    """Where the user is described; None when the address is that of a calendar, and no more."""
-    refusal: NotFound | Refused = NotFound("no_caldav_here")
-    is_calendar = False
-    for place in (url, urljoin(url, "/.well-known/caldav"), urljoin(url, "/")):
-        try:
-            found = await dav.properties(place, "D:current-user-principal", "D:resourcetype")
-        except (NotFound, Refused) as error:
-            if error.reason in ("address_not_allowed", "redirected_to_stranger"):
-                raise
-            refusal = error
-            continue
-        for member in found[:1]:
-            href = member.href_in(f"{DAV}current-user-principal")
-            if href is not None:
-                principal = urljoin(place, href)
-                if not may_get_password(urlsplit(url).hostname or "", principal):
-                    raise Refused("redirected_to_stranger")
-                return principal
-            is_calendar = is_calendar or (place == url and _is_calendar(member))
-    if is_calendar:
-        return None
-    raise NotFound("no_caldav_here") from refusal
-
-
-def _addresses(who: Member, username: str) -> Iterator[str]:
-    """By which the owner is invited, to find their own answer among those of others."""
-    yield username.lower().replace(" ", "")
-    found = who.properties.get(f"{CALDAV}calendar-user-address-set")
-    for href in found.iter(f"{DAV}href") if found is not None else ():
-        address = (href.text or "").strip().lower()
-        if address.startswith("mailto:") and " " not in address:
-            yield address.removeprefix("mailto:")
-
-
-def _is_calendar(member: Member) -> bool:
-    kind = member.properties.get(f"{DAV}resourcetype")
-    return kind is not None and kind.find(f"{CALDAV}calendar") is not None
-
-
 def _holds_events(member: Member) -> bool:
     components = member.properties.get(f"{CALDAV}supported-calendar-component-set")
     names = {each.get("name", "").upper() for each in components or ()}
-    return _is_calendar(member) and (not names or "VEVENT" in names)
+    return is_calendar(member) and (not names or "VEVENT" in names)
 
 
 def _calendar(member: Member) -> RemoteCalendar:
