@@ -9,6 +9,10 @@ from aiohttp import web
 from .refusals import GoogleSaysNo
 
 
+class Lost(Exception):
+    """Nobody is there any more to be answered."""
+
+
 @dataclass
 class Fault:
     method: str
@@ -58,7 +62,7 @@ class Faults:
                 raise fault.refusal
             assert request.transport is not None
             request.transport.abort()
-            raise ConnectionResetError
+            raise Lost
 
     async def hold(self) -> None:
         if self.held is not None:

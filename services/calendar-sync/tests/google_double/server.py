@@ -14,7 +14,7 @@ from aiohttp import ClientSession, web
 from . import discovery
 from .channels import Channels
 from .consent import Consents, Grant, Refusal
-from .faults import Faults
+from .faults import Faults, Lost
 from .refusals import GoogleSaysNo, invalid, not_found
 from .store import Calendar
 from .times import parsed_bound, rfc3339
@@ -134,6 +134,8 @@ class GoogleDouble:
             self.faults.strike(request, is_after=True)
         except GoogleSaysNo as refusal:
             return refusal.answer()
+        except Lost:
+            return web.Response()
         except Refusal as refusal:
             return web.json_response(refusal.body, status=refusal.status)
         return answer

@@ -144,8 +144,8 @@ class Calendar:
             "creator": {"email": self.owner, "self": True},
             "organizer": {"email": self.owner, "self": True},
             "reminders": {"useDefault": True},
-            **_own(body),
         }
+        data = _merged(data, _own(body))
         self._check(data)
         self.events[id_] = Event(data, self.revision)
         return self._keep(id_, data, now)

@@ -66,7 +66,7 @@ def read(item: Any) -> ExternalEvent | Unreadable:
         return _read(item)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         id_ = item.get("id") if isinstance(item, Mapping) else None
-        return Unreadable(id_ if isinstance(id_, str) else "", "time_unreadable")
+        return Unreadable(id_ if isinstance(id_, str) else "", "not_understood")
 
 
 def _read(item: Mapping[str, Any]) -> ExternalEvent:

@@ -24,7 +24,7 @@ _SWITCHED_OFF = frozenset({"accessNotConfigured", "SERVICE_DISABLED"})
 _NOT_ALLOWED = frozenset(
     "forbidden forbiddenForNonOrganizer insufficientPermissions requiredAccessLevel".split()
 )
-_WEBHOOK = "push."
+_PUSH = "push"
 
 
 def reason_of(response: Response) -> str:
@@ -45,7 +45,7 @@ def refusal_of(response: Response) -> CalendarError:
     if reason in _SWITCHED_OFF:
         logger.error("google_calendar_api_switched_off")
         return Temporary("api_switched_off")
-    if reason.startswith(_WEBHOOK) or reason == "channelIdNotUnique":
+    if reason.startswith(_PUSH) or reason == "channelIdNotUnique":
         return Refused("push_refused")
     if status >= 500 or status in (408, 409):
         return Temporary("provider_busy", retry_after(response.headers))
