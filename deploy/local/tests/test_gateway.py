@@ -63,6 +63,7 @@ ROUTES = {
     f"/v1/webhook-endpoints/{ID}/deliveries?limit=5": "notifications",
     f"/v1/providers/{ID}/webhook-endpoints": "notifications",
     f"/v1/providers/{ID}/webhook-endpoints/{ID}/replay": "notifications",
+    "/v1/calendar-connections/oauth/google/callback?state=x&code=y": "calendar-sync",
 }
 
 

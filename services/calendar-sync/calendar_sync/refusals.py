@@ -74,13 +74,38 @@ class CalendarUnreachable(Unavailable):
     title = "The calendar's server does not answer"
 
 
-class NoPassword(Conflict):
-    code = "calendar_has_no_password"
-    title = "This kind of calendar is not opened by a password"
+class CalendarKindOff(Conflict):
+    code = "calendar_kind_off"
+    title = "This kind of calendar is not set up here"
 
 
 class ConsentNotFound(NotFound):
-    """It was used already, has expired, or was begun by somebody else; nobody is told which."""
+    """It was never begun in this browser, is used up or over; nobody is told which."""
 
     code = "calendar_consent_not_found"
-    title = "This consent is not one that is waited for; begin again"
+    title = "This consent is no longer good; begin again where calendars are connected"
+
+
+class ConsentDenied(Conflict):
+    code = "calendar_consent_denied"
+    title = "The calendar's provider sent you back without a consent"
+
+
+class ConsentFailed(Conflict):
+    code = "calendar_consent_failed"
+    title = "The calendar's provider does not accept the consent; begin again"
+
+
+class ScopesMissing(Conflict):
+    code = "calendar_scopes_missing"
+    title = "Not everything was allowed; begin again and tick every box on the provider's page"
+
+
+class OtherAccount(Conflict):
+    code = "calendar_other_account"
+    title = "This is another account; begin again and choose the one that was connected"
+
+
+class NoPassword(Conflict):
+    code = "calendar_has_no_password"
+    title = "This kind of calendar is not opened by a password"

@@ -1,8 +1,9 @@
 """The variables that only calendar-sync reads."""
 
 from datetime import timedelta
+from typing import Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
 
 from calendar_sync.vault import Vault
 from shared.outside import opened_hosts
@@ -22,6 +23,22 @@ class CalendarSyncSettings(ServiceSettings):
     """Accounts that one worker talks to at the same time."""
     calendar_opened_hosts: str = ""
     """Hosts, ``name`` or ``name:port``, that may have private addresses and no https."""
+
+    calendar_return_url: HttpUrl | None = None
+    """The front end's page to which a consent leads back; a page of ours when there is none."""
+    google_client_id: str = ""
+    google_client_secret: SecretStr = SecretStr("")
+    """Of the registration with Google; without it Google calendars cannot be connected."""
+    google_api_url: HttpUrl = HttpUrl("https://www.googleapis.com/calendar/v3")
+    google_consent_url: HttpUrl = HttpUrl("https://accounts.google.com/o/oauth2/v2/auth")
+    google_token_url: HttpUrl = HttpUrl("https://oauth2.googleapis.com/token")
+    google_revoke_url: HttpUrl = HttpUrl("https://oauth2.googleapis.com/revoke")
+
+    @model_validator(mode="after")
+    def _google_is_whole(self) -> Self:
+        if bool(self.google_client_id) != bool(self.google_client_secret.get_secret_value()):
+            raise ValueError("google_client_id and google_client_secret go together")
+        return self
 
     @field_validator("calendar_keys")
     @classmethod

@@ -13,6 +13,7 @@ FEED = "/v1/providers/{providerId}/calendar-feed"
 LINKED = "/v1/calendar-feeds/{token}.ics"
 FILE = "/v1/appointments/{appointmentId}/calendar.ics"
 LINKS = f"{FEED}/links"
+CONSENTED = "/v1/calendar-connections/oauth/{kind}/callback"
 
 Json = dict[str, Any]
 
@@ -65,7 +66,7 @@ def test_refusals_are_documented(paths: Json) -> None:
     assert "feed_link_not_found" in codes(paths[f"{LINKS}/{{linkId}}"]["delete"])["404"]
 
 
-def test_only_the_linked_feed_needs_no_access_token(paths: Json) -> None:
+def test_only_what_has_a_secret_of_its_own_needs_no_access_token(paths: Json) -> None:
     without = [
         path
         for path, operations in paths.items()
@@ -73,7 +74,7 @@ def test_only_the_linked_feed_needs_no_access_token(paths: Json) -> None:
         if "security" not in operation
     ]
 
-    assert without == [LINKED]
+    assert set(without) == {LINKED, CONSENTED}
 
 
 @pytest.mark.parametrize("secret", [None, "short"])

@@ -12,7 +12,8 @@ from .conftest import OWN_SETTINGS
 
 
 def test_the_api_keeps_its_promises(settings_values: dict[str, Any], make_token: MakeToken) -> None:
-    app = make_app(CalendarSyncSettings(**settings_values, **OWN_SETTINGS))
+    google = {"google_client_id": "a-client", "google_client_secret": "a-secret"}
+    app = make_app(CalendarSyncSettings(**settings_values, **OWN_SETTINGS, **google))
     headers = {"Authorization": f"Bearer {make_token('admin', uuid4())}"}
 
     assert broken_promises(app, headers=headers, examples=5) == []

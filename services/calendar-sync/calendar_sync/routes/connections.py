@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Annotated, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
-from fastapi import Depends, Request, Response
+from fastapi import Response
 
 from calendar_sync.access import check_owner
 from calendar_sync.calendars.contract import AccessGone, CalendarError, Temporary
@@ -23,7 +23,7 @@ from calendar_sync.refusals import (
     ProviderNotFound,
     TooManyConnections,
 )
-from calendar_sync.routes.settings import Db, Settings
+from calendar_sync.routes.settings import CalendarKinds, Db, Settings
 from calendar_sync.schemas.connections import (
     CalDavIn,
     ChoiceIn,
@@ -70,14 +70,6 @@ _WRONG = {
     "redirected_to_stranger": ("url", "REDIRECTED", "Leads to another domain; write that one."),
 }
 _NOT_UNDERSTOOD = ("url", "NOT_UNDERSTOOD", "What answers there is not understood.")
-
-
-async def _kinds(request: Request) -> Kinds:
-    kinds: Kinds = request.app.state.kinds
-    return kinds
-
-
-CalendarKinds = Annotated[Kinds, Depends(_kinds)]
 
 
 @router.post(

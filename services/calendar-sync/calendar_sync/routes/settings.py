@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from calendar_sync.calendars.kinds import Kinds
 from calendar_sync.settings import CalendarSyncSettings
 from shared.db import Database, database_of
 
@@ -13,5 +14,11 @@ async def _settings(request: Request) -> CalendarSyncSettings:
     return settings
 
 
+async def _kinds(request: Request) -> Kinds:
+    kinds: Kinds = request.app.state.kinds
+    return kinds
+
+
 Settings = Annotated[CalendarSyncSettings, Depends(_settings)]
 Db = Annotated[Database, Depends(database_of)]
+CalendarKinds = Annotated[Kinds, Depends(_kinds)]

@@ -41,7 +41,7 @@ _MEND = """
 UPDATE connections
 SET credentials = $2, state = 'connected', broken_because = NULL, failures = 0,
     last_error = NULL, last_error_at = NULL, told_at = NULL, not_before = NULL,
-    next_visit_at = now()
+    next_visit_at = now(), lease_id = NULL, lease_until = NULL
 WHERE id = $1
 """
 

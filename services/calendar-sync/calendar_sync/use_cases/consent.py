@@ -1,79 +1,98 @@
-"""An account whose owner consents at their provider (OAuth 2, PKCE): sent there, and come back."""
+"""A consent is begun, and whoever comes back with it in the same browser takes it up, once."""
 
-import secrets
-from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import timedelta
-from hashlib import sha256
 from uuid import UUID
 
-from calendar_sync.refusals import ConsentNotFound
+from calendar_sync.consents import Journey, hash_of
+from calendar_sync.refusals import (
+    AlreadyConnected,
+    ConnectionNotFound,
+    ConsentNotFound,
+    OtherAccount,
+)
+from calendar_sync.use_cases.connect import Opened, check_provider, connect, mend
+from calendar_sync.use_cases.locking import locked
 from calendar_sync.vault import Vault
 from shared.db import Connection
 from shared.events.calendar import CalendarKind
+from shared.ids import new_id
 
-LASTS = timedelta(minutes=15)
+LASTS = timedelta(minutes=10)
 
+_FORGET = "DELETE FROM consents WHERE expires_at < now()"
 _BEGIN = """
 INSERT INTO consents
     (state_hash, kind, provider_id, started_by, connection_id, verifier, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, now() + $7::interval)
 """
 _TAKE = """
-DELETE FROM consents WHERE state_hash = $1 AND kind = $2 AND started_by = $3
-RETURNING provider_id, connection_id, verifier, expires_at > now() AS is_in_time
+DELETE FROM consents WHERE state_hash = $1 AND kind = $2 AND expires_at > now()
+RETURNING provider_id, started_by, connection_id, verifier
 """
-_PURGE = "DELETE FROM consents WHERE expires_at < now()"
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """What goes along to the provider."""
+class Wish:
+    """What somebody wants to consent to."""
 
-    state: str
-    challenge: str
-    """Of the method S256."""
+    kind: CalendarKind
+    provider_id: UUID
+    started_by: UUID
+    connection_id: UUID | None
+    """The connection that is to be mended; none when a new one is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What has come back with the state."""
+    """A wish whose owner has come back."""
 
-    provider_id: UUID
-    connection_id: UUID | None
-    """The broken connection that is to be mended."""
+    wish: Wish
     verifier: str
 
 
-async def begin_consent(
-    db: Connection,
-    kind: CalendarKind,
-    provider_id: UUID,
-    *,
-    started_by: UUID,
-    vault: Vault,
-    connection_id: UUID | None = None,
-) -> Begun:
-    """Good once, for whoever has begun it, and not for long."""
-    state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
-    await db.execute(_PURGE)
-    sealed = vault.seal_verifier(_hash(state), verifier)
-    fixed = (kind, provider_id, started_by, connection_id, sealed)
-    await db.execute(_BEGIN, _hash(state), *fixed, LASTS)
-    digest = sha256(verifier.encode()).digest()
-    return Begun(state, urlsafe_b64encode(digest).decode().rstrip("="))
+async def begin_consent(db: Connection, wish: Wish, *, secret: str, vault: Vault) -> UUID:
+    """From its id the journey's secrets are made. Raises ProviderNotFound, ConnectionNotFound,
+    ConnectionEnding."""
+    await check_provider(db, wish.provider_id)
+    if wish.connection_id is not None:
+        connection = await locked(db, wish.provider_id, wish.connection_id)
+        if connection["kind"] != wish.kind:
+            raise ConnectionNotFound
+    await db.execute(_FORGET)
+    id_ = new_id()
+    journey = Journey.of(id_, secret)
+    state_hash = hash_of(journey.state, journey.browser)
+    sealed = vault.seal_verifier(state_hash, journey.verifier)
+    fixed = (wish.kind, wish.provider_id, wish.started_by, wish.connection_id, sealed)
+    await db.execute(_BEGIN, state_hash, *fixed, LASTS)
+    return id_
 
 
 async def take_consent(
-    db: Connection, kind: CalendarKind, state: str, *, started_by: UUID, vault: Vault
+    db: Connection, kind: CalendarKind, *, state: str, browser: str, vault: Vault
 ) -> Consent:
-    """Whoever comes second, too late, or is not who began it, gets ConsentNotFound."""
-    found = await db.fetchrow(_TAKE, _hash(state), kind, started_by)
-    if found is None or not found["is_in_time"]:
+    """Nobody can take it again. Raises ConsentNotFound, and then nothing has changed."""
+    state_hash = hash_of(state, browser)
+    row = await db.fetchrow(_TAKE, state_hash, kind)
+    if row is None:
         raise ConsentNotFound
-    verifier = vault.open_verifier(_hash(state), found["verifier"])
-    return Consent(found["provider_id"], found["connection_id"], verifier)
+    wish = Wish(kind, row["provider_id"], row["started_by"], row["connection_id"])
+    return Consent(wish, vault.open_verifier(state_hash, row["verifier"]))
 
 
-def _hash(state: str) -> bytes:
-    return sha256(b"calendar consent\0" + state.encode(errors="replace")).digest()
+async def connect_consented(db: Connection, wish: Wish, opened: Opened, vault: Vault) -> UUID:
+    """A new connection, or the one that the account has already, mended under its old id.
+
+    Raises OtherAccount when that is not the one which was to be mended, ProviderNotFound,
+    TooManyConnections.
+    """
+    try:
+        id_ = await connect(db, wish.provider_id, opened, vault)
+    except AlreadyConnected as known:
+        id_ = known.members["connectionId"]
+        await locked(db, wish.provider_id, id_)
+        await mend(db, id_, opened.credentials, vault)
+    if wish.connection_id not in (None, id_):
+        raise OtherAccount
+    return id_
