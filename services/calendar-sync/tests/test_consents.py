@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 
 from calendar_sync.app import make_app
+from calendar_sync.consent_page import page
 from calendar_sync.settings import CalendarSyncSettings
 from shared.db import Database
 from shared.events.provider import ProviderUpdated
@@ -287,7 +288,16 @@ async def test_odd_words_are_not_repeated(browser: AsyncClient, provider: Header
     assert answer.status_code == 409
     assert answer.headers["content-type"].startswith("text/html")
     assert "calendar_consent_denied" in answer.text
+    assert "The provider says: no code." in answer.text
     assert "<b>" not in answer.text
+
+
+def test_the_page_takes_words_literally() -> None:
+    shown = page("<b>title</b>", "{{7*7}} <script>")
+
+    assert "<b>" not in shown
+    assert "<script>" not in shown
+    assert "{{7*7}}" in shown
 
 
 async def test_a_scope_that_was_not_ticked_is_asked_for_clearly(

@@ -31,6 +31,7 @@ from calendar_sync.calendars.contract import (
 from calendar_sync.calendars.google import GoogleAccount, GoogleKind, events, registration
 from calendar_sync.calendars.google.events import ids_of
 from calendar_sync.calendars.oauth import OAuth
+from calendar_sync.calendars.retry_after import retry_after
 from shared.http import new_client
 from shared.ids import new_id
 
@@ -275,6 +276,15 @@ def test_what_makes_no_sense_is_unreadable(change: dict[str, Any]) -> None:
     assert isinstance(events.read(None), Unreadable)
 
 
+def test_what_is_cancelled_takes_no_time_whatever_else_it_says() -> None:
+    item = {"id": "gone", "start": at(NINE), "end": at(NINE + HOUR), "status": "cancelled"}
+
+    found = events.read(item)
+
+    assert isinstance(found, ExternalEvent)
+    assert found.occurrences == ()
+
+
 def test_a_time_without_an_offset_is_one_of_its_zone() -> None:
     local = {"dateTime": "2026-12-01T11:00:00", "timeZone": "Europe/Athens"}
 
@@ -434,6 +444,55 @@ async def test_an_answer_that_was_lost_makes_no_second_event(
     await account.put(calendar.id, an_event(), etag=None)
 
     assert len(calendar.events) == 1
+
+
+async def test_an_answer_that_does_not_come_is_not_waited_for(
+    google: GoogleDouble, calendar: Calendar, grant: Grant
+) -> None:
+    async def save(credentials: Credentials) -> None: ...
+
+    async with new_client(timeout=0.5) as http:
+        kind = GoogleKind(OAuth(http, registered(google)), google.api_url)
+        async with kind.open({"refresh_token": grant.refresh_token}, save) as account:
+            await account.calendars()
+            google.faults.held = asyncio.Event()
+            with pytest.raises(Temporary, match="unreachable"):
+                await account.put(calendar.id, an_event(), etag=None)
+            google.faults.held.set()
+            await account.put(calendar.id, an_event(), etag=None)
+
+    assert len(calendar.events) == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"Retry-After": "17"}, timedelta(seconds=17)),
+        ({"Retry-After": "0"}, timedelta()),
+        (
+            {
+                "Retry-After": "Sat, 21 Nov 2026 07:01:00 GMT",
+                "Date": "Sat, 21 Nov 2026 07:00:00 GMT",
+            },
+            timedelta(minutes=1),
+        ),
+        (
+            {
+                "Retry-After": "Sat, 21 Nov 2026 06:00:00 GMT",
+                "Date": "Sat, 21 Nov 2026 07:00:00 GMT",
+            },
+            timedelta(),
+        ),
+        ({"Retry-After": "Sat, 21 Nov 2026 07:01:00 GMT"}, None),
+        ({"Retry-After": "-1"}, None),
+        ({"Retry-After": "9" * 400}, None),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "\u0663"}, None),
+        ({}, None),
+    ],
+)
+def test_the_wish_to_be_left_alone(headers: dict[str, str], expected: timedelta | None) -> None:
+    assert retry_after(headers) == expected
 
 
 @pytest.mark.parametrize(
