@@ -34,10 +34,24 @@ class CalendarSyncSettings(ServiceSettings):
     google_token_url: HttpUrl = HttpUrl("https://oauth2.googleapis.com/token")
     google_revoke_url: HttpUrl = HttpUrl("https://oauth2.googleapis.com/revoke")
 
+    microsoft_client_id: str = ""
+    microsoft_client_secret: SecretStr = SecretStr("")
+    """Of the registration with Microsoft; without it its calendars cannot be connected."""
+    microsoft_tenant: str = Field(default="common", pattern=r"^[A-Za-z0-9.-]{1,100}$")
+    """Whose people may connect: ``common``, ``organizations``, ``consumers``, or a directory."""
+    microsoft_login_url: HttpUrl = HttpUrl("https://login.microsoftonline.com")
+    microsoft_graph_url: HttpUrl = HttpUrl("https://graph.microsoft.com/v1.0")
+
     @model_validator(mode="after")
     def _google_is_whole(self) -> Self:
         if bool(self.google_client_id) != bool(self.google_client_secret.get_secret_value()):
             raise ValueError("google_client_id and google_client_secret go together")
+        return self
+
+    @model_validator(mode="after")
+    def _microsoft_is_whole(self) -> Self:
+        if bool(self.microsoft_client_id) != bool(self.microsoft_client_secret.get_secret_value()):
+            raise ValueError("microsoft_client_id and microsoft_client_secret go together")
         return self
 
     @field_validator("calendar_keys")

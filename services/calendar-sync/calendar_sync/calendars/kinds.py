@@ -8,8 +8,11 @@ from typing import Self
 from calendar_sync.calendars.caldav import CalDav
 from calendar_sync.calendars.contract import Kind
 from calendar_sync.calendars.expansion import Expander
-from calendar_sync.calendars.google import GoogleKind, registration
+from calendar_sync.calendars.google import GoogleKind
+from calendar_sync.calendars.google import registration as google_registration
 from calendar_sync.calendars.ics_url import IcsUrl
+from calendar_sync.calendars.microsoft import MicrosoftKind
+from calendar_sync.calendars.microsoft import registration as microsoft_registration
 from calendar_sync.calendars.oauth import ConsentedKind, OAuth
 from calendar_sync.settings import CalendarSyncSettings
 from shared.events.calendar import CalendarKind
@@ -50,7 +53,7 @@ class Kinds:
 
 def _consented(settings: CalendarSyncSettings, http: AsyncClient) -> Iterator[ConsentedKind]:
     if settings.google_client_id:
-        google = registration(
+        google = google_registration(
             client_id=settings.google_client_id,
             client_secret=settings.google_client_secret.get_secret_value(),
             authorize_url=str(settings.google_consent_url),
@@ -60,3 +63,13 @@ def _consented(settings: CalendarSyncSettings, http: AsyncClient) -> Iterator[Co
         yield GoogleKind(OAuth(http, google), str(settings.google_api_url))
     else:
         logger.info("calendar_kind_off", kind="google", missing="GOOGLE_CLIENT_ID")
+    if settings.microsoft_client_id:
+        login_url = str(settings.microsoft_login_url).rstrip("/")
+        microsoft = microsoft_registration(
+            client_id=settings.microsoft_client_id,
+            client_secret=settings.microsoft_client_secret.get_secret_value(),
+            login_url=f"{login_url}/{settings.microsoft_tenant}",
+        )
+        yield MicrosoftKind(OAuth(http, microsoft), str(settings.microsoft_graph_url))
+    else:
+        logger.info("calendar_kind_off", kind="microsoft", missing="MICROSOFT_CLIENT_ID")

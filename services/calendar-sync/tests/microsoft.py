@@ -1,0 +1,55 @@
+"""Accounts at the double of Graph, opened as the worker opens them."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from calendar_sync.calendars.contract import Credentials, Save
+from calendar_sync.calendars.microsoft import MicrosoftAccount, MicrosoftKind, registration
+from calendar_sync.calendars.oauth import OAuth
+from shared.http import AsyncClient, new_client
+
+from .graph.access import CLIENT_ID, CLIENT_SECRET
+from .graph.mailbox import Mailbox
+from .graph.server import GraphDouble
+
+
+def microsoft(
+    graph: GraphDouble, client: AsyncClient, *, secret: str = CLIENT_SECRET
+) -> MicrosoftKind:
+    ours = registration(client_id=CLIENT_ID, client_secret=secret, login_url=graph.login_url)
+    return MicrosoftKind(OAuth(client, ours), graph.url)
+
+
+def fresh(graph: GraphDouble, mailbox: Mailbox) -> Credentials:
+    """As they are kept after the owner of the mailbox has just agreed."""
+    answer = graph.access.grant(mailbox)
+    expires_at = graph.now() + timedelta(seconds=answer["expires_in"])
+    return {
+        "access_token": answer["access_token"],
+        "refresh_token": answer["refresh_token"],
+        "expires_at": f"{expires_at.timestamp():.0f}",
+    }
+
+
+async def _forget(_: Credentials) -> None:
+    pass
+
+
+@asynccontextmanager
+async def an_account(
+    graph: GraphDouble,
+    mailbox: Mailbox,
+    *,
+    credentials: Mapping[str, str] | None = None,
+    save: Save = _forget,
+    secret: str = CLIENT_SECRET,
+) -> AsyncIterator[MicrosoftAccount]:
+    """With access that the owner of the mailbox has just granted, unless other is given."""
+    async with (
+        new_client() as client,
+        microsoft(graph, client, secret=secret).open(
+            credentials or fresh(graph, mailbox), save
+        ) as account,
+    ):
+        yield account
