@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from calendar_sync.calendars.kinds import Kinds
-from calendar_sync.routes import connections, consents, feeds
+from calendar_sync.routes import connections, consents, feeds, webhooks
 from calendar_sync.settings import CalendarSyncSettings
 from shared.app import create_app, process_settings
 
@@ -18,7 +18,7 @@ def make_app(settings: CalendarSyncSettings | None = None) -> FastAPI:
         service="calendar-sync",
         title="Calendar sync",
         description="Appointments in people's own calendars.",
-        routers=[feeds.router, connections.router, consents.router],
+        routers=[feeds.router, connections.router, consents.router, webhooks.router],
         lifespan_extras=_kinds,
     )
 

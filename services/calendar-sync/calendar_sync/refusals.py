@@ -109,3 +109,10 @@ class OtherAccount(Conflict):
 class NoPassword(Conflict):
     code = "calendar_has_no_password"
     title = "This kind of calendar is not opened by a password"
+
+
+class ChannelNotFound(NotFound):
+    """No channel of ours has this id and this secret; nobody is told which is wrong."""
+
+    code = "calendar_channel_not_found"
+    title = "No such channel"

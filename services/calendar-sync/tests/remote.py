@@ -64,6 +64,8 @@ class Remote:
     channels: dict[UUID, tuple[str, ChannelRequest]] = field(default_factory=dict)
     """Open ones, by our ids: the provider's id and what was asked for."""
     refuses_channels: bool = False
+    resource_id: str | None = None
+    """The provider's id of every channel, where it names the calendar only."""
     channel_lasts: timedelta = timedelta(days=6)
     before_page: asyncio.Event | None = None
     at_page: asyncio.Event = field(default_factory=asyncio.Event)
@@ -191,7 +193,7 @@ class PushingRemoteAccount(RemoteAccount):
         remote = self._remote
         if remote.refuses_channels:
             raise Refused("push_not_allowed")
-        external_id = f"resource-{uuid4()}"
+        external_id = remote.resource_id or f"resource-{uuid4()}"
         remote.channels[wanted.id] = (external_id, wanted)
         return Channel(external_id, datetime.now(UTC) + remote.channel_lasts)
 

@@ -6,9 +6,11 @@ from uuid import uuid4
 
 import pytest
 
-from calendar_sync.sync.channels import note_push
+from calendar_sync.calendars.contract import Temporary
+from calendar_sync.refusals import ChannelNotFound
 from calendar_sync.use_cases.choose import choose
 from calendar_sync.use_cases.disconnect import disconnect
+from calendar_sync.use_cases.hear import Message, hear
 from shared.db import Database
 from shared.events.provider import ProviderUpdated
 
@@ -28,15 +30,30 @@ async def practice(database: Database, tell: Tell, the_provider: ProviderUpdated
 
 async def push(practice: Practice, **wrong: str) -> bool:
     """The provider tells, through every open channel."""
-    known = False
-    for id_, (_, asked) in practice.remote.channels.items():
+    messages = [
+        Message(id_, wrong.get("secret", asked.secret))
+        for id_, (_, asked) in practice.remote.channels.items()
+    ]
+    return await heard(practice, *messages)
+
+
+async def heard(practice: Practice, *messages: Message) -> bool:
+    try:
         async with practice.database.transaction() as db:
-            known = await note_push(db, secret=wrong.get("secret", asked.secret), id_=id_) or known
-    return known
+            await hear(db, "google", messages)
+    except ChannelNotFound:
+        return False
+    return True
 
 
 async def due(practice: Practice) -> bool:
-    return bool(await practice.sql("SELECT FROM connections WHERE next_visit_at <= now()"))
+    """At once, or after the rest that follows each visit."""
+    soon = "SELECT FROM connections WHERE next_visit_at <= now() + interval '1 s'"
+    return bool(await practice.sql(soon))
+
+
+async def rested(practice: Practice) -> None:
+    await practice.sql("UPDATE connections SET next_visit_at = next_visit_at - interval '1 s'")
 
 
 async def test_each_calendar_that_is_read_has_one_channel(practice: Practice) -> None:
@@ -57,6 +74,7 @@ async def test_a_message_calls_a_visit_and_ten_are_one(practice: Practice) -> No
 
     for _ in range(10):
         assert await push(practice)
+    await rested(practice)
     await practice.visit(wait=False)
     await practice.visit(wait=False)
 
@@ -64,19 +82,10 @@ async def test_a_message_calls_a_visit_and_ten_are_one(practice: Practice) -> No
     assert await practice.busy() == [(in_days(3), in_days(3, 10))]
 
 
-async def test_the_providers_id_will_do_as_well(practice: Practice) -> None:
-    ((external_id, asked),) = practice.remote.channels.values()
-    async with practice.database.transaction() as db:
-        assert await note_push(db, secret=asked.secret, external_id=external_id)
-
-    assert await due(practice)
-
-
 async def test_a_forged_message_has_no_effect(practice: Practice) -> None:
     assert not await push(practice, secret="guessed")
-    async with practice.database.transaction() as db:
-        assert not await note_push(db, secret="", id_=uuid4())
-        assert not await note_push(db, secret="")
+    assert not await heard(practice, Message(uuid4(), ""))
+    assert not await heard(practice)
 
     assert not await due(practice)
 
@@ -87,14 +96,65 @@ async def test_a_channel_is_followed_by_another_before_it_ends(
 ) -> None:
     practice.remote.renews = renews
     before = set(practice.remote.channels)
-    await practice.sql("UPDATE push_channels SET expires_at = now() + interval '20 hours'")
+    await practice.sql(
+        "UPDATE push_channels SET expires_at = now() + interval '20 hours', "
+        "asked_at = now() - interval '5 days'"
+    )
 
     await practice.visit()
 
+    assert before <= set(practice.remote.channels)
+    assert await push(practice)
+    assert len(practice.remote.channels) == (1 if renews else 2)
+    await practice.visit()
     assert (set(practice.remote.channels) == before) is renews
-    assert len(practice.remote.channels) == 1
     (row,) = await practice.sql("SELECT expires_at - now() AS left FROM push_channels")
     assert row["left"] > timedelta(days=5)
+
+
+async def test_short_lives_are_renewed_in_time_and_not_each_time(practice: Practice) -> None:
+    practice.remote.channel_lasts = timedelta(hours=2)
+    await practice.sql("UPDATE push_channels SET expires_at = now()")
+    await practice.visit()
+    only = set(practice.remote.channels)
+    await practice.visit()
+    assert set(practice.remote.channels) == only
+
+    await practice.sql(
+        "UPDATE push_channels SET expires_at = expires_at - interval '100 minutes', "
+        "asked_at = asked_at - interval '100 minutes'"
+    )
+    await practice.visit()
+
+    assert set(practice.remote.channels) > only
+
+
+async def test_two_channels_may_have_one_id_at_the_provider(practice: Practice) -> None:
+    (external_id, _), *_ = practice.remote.channels.values()
+    practice.remote.resource_id = external_id
+    await practice.sql(
+        "UPDATE push_channels SET asked_at = now() - interval '30 days', "
+        "expires_at = now() + interval '9 minutes'"
+    )
+
+    for _ in range(2):
+        await practice.visit()
+
+    assert len(await practice.sql("SELECT FROM push_channels")) == 1
+    assert (await practice.row())["failures"] == 0
+
+
+async def test_an_opening_that_is_not_answered_does_not_end_the_visit(practice: Practice) -> None:
+    practice.remote.set("a", in_days(3), in_days(3, 10))
+    await practice.sql("DELETE FROM push_channels")
+    practice.remote.faults.append(Temporary("unreachable"))
+
+    for _ in range(3):
+        await practice.visit()
+
+    assert await practice.busy() == [(in_days(3), in_days(3, 10))]
+    assert len(await practice.sql("SELECT FROM push_channels")) == 1
+    assert (await practice.row())["failures"] == 0
 
 
 async def test_one_that_has_ended_is_replaced(practice: Practice) -> None:
@@ -106,7 +166,7 @@ async def test_one_that_has_ended_is_replaced(practice: Practice) -> None:
     assert len(practice.remote.channels) == 1
 
 
-async def test_who_refuses_is_polled_and_asked_again_another_day(
+async def test_who_refuses_is_polled_and_asked_again_an_hour_later(
     database: Database, tell: Tell, the_provider: ProviderUpdated
 ) -> None:
     await tell(the_provider)
@@ -117,11 +177,11 @@ async def test_who_refuses_is_polled_and_asked_again_another_day(
     rows = await practice.sql("SELECT FROM push_channels")
     remote.refuses_channels = False
     await practice.visit()
-    same_day = len(remote.channels)
-    await practice.sql("UPDATE push_channels SET expires_at = now()")
+    too_early = len(remote.channels)
+    await practice.sql("UPDATE push_channels SET asked_at = now() - interval '61 minutes'")
     await practice.visit()
 
-    assert (len(rows), same_day, len(remote.channels)) == (1, 0, 1)
+    assert (len(rows), too_early, len(remote.channels)) == (1, 0, 1)
     assert (await practice.row())["failures"] == 0
 
 
@@ -153,6 +213,7 @@ async def test_what_lost_messages_do_not_tell_polling_finds(practice: Practice) 
             practice.remote.set(id_, in_days(3 + number), in_days(3 + number, 10))
         if chance.random() >= 0.3:
             await push(practice)
+            await rested(practice)
         await practice.visit(wait=False)
 
     await practice.visit()

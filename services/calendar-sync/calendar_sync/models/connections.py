@@ -180,12 +180,13 @@ push_channels = Table(
     Column("secret_hash", LargeBinary, nullable=False),
     Column("external_id", Text),
     Column("expires_at", Instant, nullable=False),
-    Column("is_stopping", Boolean, nullable=False, server_default="false"),
-    Column("created_at", Instant, nullable=False, server_default=text("now()")),
+    Column("asked_at", Instant, nullable=False, server_default=text("now()")),
     Index(None, "calendar_id"),
-    Index("push_channels_external_id_idx", "external_id", unique=True),
 )
-"""Written before it is opened, deleted after it is stopped: nobody else keeps a list of them."""
+"""Written before it is opened, deleted after it is stopped: nobody else keeps a list of them.
+
+``external_id`` is only known after an answer. ``asked_at`` is when the provider was last asked for
+it or for more time."""
 
 consents = Table(
     "consents",

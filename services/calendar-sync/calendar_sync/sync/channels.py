@@ -1,152 +1,133 @@
-"""Channels through which a provider tells that something has changed, kept open while wanted."""
+"""Channels through which providers tell of changes: opened, renewed, replaced and stopped.
+
+They only save waiting. Whoever is not told, or told too late, is found by the next poll.
+"""
 
 import hashlib
-import hmac
 import secrets
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
+
+import asyncpg
 
 from calendar_sync.calendars.contract import (
     Account,
     Channel,
     ChannelRequest,
+    NotFound,
     PushingAccount,
     Refused,
+    Temporary,
 )
-from calendar_sync.sync.lease import Lease, nudge
-from shared.db import Connection, Database
+from calendar_sync.sync.lease import Lease
+from shared.db import Database
 from shared.ids import new_id
+from shared.observability import logger
 
 LASTS = timedelta(days=6)
-_RENEW_BEFORE = timedelta(days=1)
-_REFUSED_FOR = timedelta(days=1)
+_AGAIN_AFTER = timedelta(hours=1)
+"""A provider that did not open a channel is asked again."""
+_SECRET_BYTES = 32
 
-_CHANNELS = """
-SELECT push_channels.id, calendars.id AS calendar_id, calendars.external_id AS calendar,
-    push_channels.external_id, expires_at, is_stopping OR NOT is_busy AS is_stopping,
-    expires_at <= $2 AS is_over, is_busy AS is_wanted
-FROM calendars LEFT JOIN push_channels ON calendar_id = calendars.id
-WHERE connection_id = $1 AND (is_busy OR push_channels.id IS NOT NULL) AND NOT is_gone
-ORDER BY calendars.id, push_channels.created_at
+# A channel that has been replaced goes a visit later, so that both tell for a while.
+_TO_STOP = """
+SELECT push_channels.id, push_channels.external_id
+FROM push_channels JOIN calendars ON calendars.id = calendar_id
+WHERE connection_id = $1 AND (
+    expires_at <= now()
+    OR push_channels.external_id IS NOT NULL AND (
+        NOT is_busy OR EXISTS (
+            SELECT FROM push_channels AS newer
+            WHERE newer.calendar_id = calendars.id AND newer.external_id IS NOT NULL
+                AND (newer.expires_at, newer.id) > (push_channels.expires_at, push_channels.id)
+        )
+    )
+)
 """
-_INTEND = """
+_WITHOUT = """
+SELECT calendars.id, calendars.external_id AS calendar, open.id AS channel_id,
+    open.external_id AS channel, open.expires_at
+FROM calendars LEFT JOIN LATERAL (
+    SELECT * FROM push_channels
+    WHERE calendar_id = calendars.id AND external_id IS NOT NULL AND expires_at > now()
+    ORDER BY expires_at DESC, id DESC LIMIT 1
+) AS open ON true
+WHERE connection_id = $1 AND is_busy AND NOT is_gone
+    AND (open.id IS NULL OR open.expires_at - now() < greatest(
+        interval '10 minutes', least(interval '1 day', (open.expires_at - open.asked_at) / 4)
+    ))
+    AND NOT EXISTS (
+        SELECT FROM push_channels AS tried
+        WHERE tried.calendar_id = calendars.id AND tried.external_id IS NULL
+            AND tried.asked_at > now() - $2::interval
+    )
+"""
+_RENEWED = "UPDATE push_channels SET expires_at = $2, asked_at = now() WHERE id = $1"
+_UNANSWERED = "DELETE FROM push_channels WHERE calendar_id = $1 AND external_id IS NULL"
+_ASKED = """
 INSERT INTO push_channels (id, calendar_id, secret_hash, expires_at)
 VALUES ($1, $2, $3, now() + $4::interval)
 """
 _OPEN = "UPDATE push_channels SET external_id = $2, expires_at = $3 WHERE id = $1"
-_REFUSED = """
-UPDATE push_channels SET is_stopping = true, expires_at = now() + $2::interval WHERE id = $1
-"""
-_STOPPING = "UPDATE push_channels SET is_stopping = true WHERE id = $1"
-_FORGET = "DELETE FROM push_channels WHERE id = $1"
-_FIND = """
-SELECT connection_id, secret_hash FROM push_channels
-JOIN calendars ON calendars.id = calendar_id
-WHERE push_channels.id = $1 OR push_channels.external_id = $2
-"""
+_STOPPED = "DELETE FROM push_channels WHERE id = $1"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Kept:
-    id: UUID
-    calendar_id: UUID
-    calendar: str
-    external_id: str | None
-    expires_at: datetime
-    is_stopping: bool
-    is_over: bool
-    is_wanted: bool
+def hash_of(secret: str) -> bytes:
+    """What is kept of a channel's secret."""
+    return hashlib.sha256(secret.encode()).digest()
 
 
 async def tend_channels(database: Database, account: Account, lease: Lease, address: str) -> None:
-    """One open channel for each calendar that is read. A new one is there before the old one ends,
-    and both may tell; where the provider refuses, polling has to do."""
+    """One open channel for each calendar that is read, where the provider has channels; both may
+    tell while one follows the other. Of all errors only AccessGone comes out of here."""
     if not isinstance(account, PushingAccount):
         return
     async with database.reading() as db:
-        rows = await db.fetch(_CHANNELS, lease.id, lease.began_at)
-    tending = _Tending(database, account, lease, address)
-    kept: dict[tuple[UUID, str, bool], list[_Kept]] = {}
-    for row in rows:
-        channels = kept.setdefault((row["calendar_id"], row["calendar"], row["is_wanted"]), [])
-        if row["id"] is not None:
-            channels.append(_Kept(**dict(row)))
-    for (calendar_id, calendar, is_wanted), channels in kept.items():
-        ending = await _keep_fresh(tending, channels)
-        if is_wanted and ending is not None:
-            await tending.open(calendar_id, calendar)
-        for channel in ending or ():
-            await tending.stop(channel)
+        to_stop = await db.fetch(_TO_STOP, lease.id)
+        without = await db.fetch(_WITHOUT, lease.id, _AGAIN_AFTER)
+    try:
+        for row in to_stop:
+            await _stop(database, account, lease, row["id"], row["external_id"])
+        for row in without:
+            if row["channel_id"] is None or not await _renew(database, account, lease, row):
+                await _open(database, account, lease, row, address)
+    except (NotFound, Refused, Temporary) as error:
+        logger.info("calendar_channel_not_kept", connection=str(lease.id), reason=error.reason)
 
 
-@dataclass(frozen=True, slots=True)
-class _Tending:
-    database: Database
-    account: PushingAccount
-    lease: Lease
-    address: str
-
-    async def run(self, statement: str, *values: object) -> None:
-        async with self.lease.transaction(self.database) as db:
-            await db.execute(statement, *values)
-
-    async def open(self, calendar_id: UUID, calendar: str) -> None:
-        """The row comes first: nobody else keeps a list of what is open."""
-        id_, secret = new_id(), secrets.token_urlsafe(32)
-        await self.run(_INTEND, id_, calendar_id, _hash(secret), LASTS)
-        wanted = ChannelRequest(id=id_, secret=secret, address=self.address, lasts=LASTS)
-        try:
-            channel = await self.account.open_channel(calendar, wanted)
-        except Refused:
-            await self.run(_REFUSED, id_, _REFUSED_FOR)
-        else:
-            await self.run(_OPEN, id_, channel.external_id, channel.expires_at)
-
-    async def stop(self, channel: _Kept) -> None:
-        if channel.external_id is not None:
-            await self.run(_STOPPING, channel.id)
-            await self.account.stop_channel(channel.id, channel.external_id)
-        await self.run(_FORGET, channel.id)
+async def _stop(
+    database: Database, account: PushingAccount, lease: Lease, id_: UUID, external_id: str | None
+) -> None:
+    if external_id is not None:
+        await account.stop_channel(id_, external_id)
+    async with lease.transaction(database) as db:
+        await db.execute(_STOPPED, id_)
 
 
-async def _keep_fresh(tending: _Tending, channels: list[_Kept]) -> list[_Kept] | None:
-    """None while one is good for long enough; else those to stop when another is open."""
-    wanted_until = tending.lease.began_at + _RENEW_BEFORE
-    fresh, ending = False, list[_Kept]()
-    for channel in channels:
-        if channel.is_over:
-            await tending.run(_FORGET, channel.id)
-        elif channel.is_stopping and channel.external_id is None:
-            fresh = True  # refused not long ago
-        elif channel.is_stopping:
-            await tending.stop(channel)
-        elif channel.external_id is not None and channel.expires_at > wanted_until:
-            fresh = True
-        elif channel.external_id is not None:
-            renewed = await tending.account.renew_channel(
-                Channel(channel.external_id, channel.expires_at), LASTS
-            )
-            if renewed is None:
-                ending.append(channel)
-            else:
-                await tending.run(_OPEN, channel.id, renewed.external_id, renewed.expires_at)
-                fresh = True
-    return None if fresh else ending
-
-
-async def note_push(
-    db: Connection, *, secret: str, id_: UUID | None = None, external_id: str | None = None
+async def _renew(
+    database: Database, account: PushingAccount, lease: Lease, row: asyncpg.Record
 ) -> bool:
-    """A message has come through the channel with our id, or the provider's: its account is
-    visited soon. False, and nothing happens, when no channel has this secret."""
-    found = await db.fetchrow(_FIND, id_, external_id)
-    known = found["secret_hash"] if found is not None else b""
-    if not hmac.compare_digest(known, _hash(secret)) or found is None:
+    """False when another has to be opened."""
+    try:
+        renewed = await account.renew_channel(Channel(row["channel"], row["expires_at"]), LASTS)
+    except Refused:
         return False
-    await nudge(db, found["connection_id"])
+    if renewed is None:
+        return False
+    async with lease.transaction(database) as db:
+        await db.execute(_RENEWED, row["channel_id"], renewed.expires_at)
     return True
 
 
-def _hash(secret: str) -> bytes:
-    return hashlib.sha256(b"calendar push channel\0" + secret.encode()).digest()
+async def _open(
+    database: Database, account: PushingAccount, lease: Lease, row: asyncpg.Record, address: str
+) -> None:
+    id_, secret = new_id(), secrets.token_urlsafe(_SECRET_BYTES)
+    async with lease.transaction(database) as db:
+        await db.execute(_UNANSWERED, row["id"])
+        await db.execute(_ASKED, id_, row["id"], hash_of(secret), LASTS)
+    # Messages may come before the answer does, and are believed.
+    wanted = ChannelRequest(id=id_, secret=secret, address=address, lasts=LASTS)
+    channel = await account.open_channel(row["calendar"], wanted)
+    async with lease.transaction(database) as db:
+        await db.execute(_OPEN, id_, channel.external_id, channel.expires_at)

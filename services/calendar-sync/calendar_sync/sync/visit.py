@@ -117,13 +117,14 @@ class Visits:
                 return
             if kind.is_writable:
                 await writing.write_due()
+            if self.push_origin is not None:
+                # What changes from now on is told, and what has changed until now is read.
+                address = f"{self.push_origin}/v1/webhooks/calendar/{lease.kind}"
+                await tend_channels(self.database, account, lease, address)
             await self._read(lease, account)
             if kind.is_writable:
                 # What somebody has done to our events has only just been found out.
                 await writing.write_due()
-            if self.push_origin is not None:
-                address = f"{self.push_origin}/v1/webhooks/calendar/{lease.kind}"
-                await tend_channels(self.database, account, lease, address)
         await self._finish(lease)
 
     async def _read(self, lease: Lease, account: Account) -> None:

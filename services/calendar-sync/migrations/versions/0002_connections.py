@@ -152,14 +152,12 @@ CREATE TABLE push_channels (
     secret_hash bytea NOT NULL,
     external_id text,
     expires_at timestamptz NOT NULL,
-    is_stopping boolean NOT NULL DEFAULT false,
-    created_at timestamptz NOT NULL DEFAULT now(),
+    asked_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT push_channels_pkey PRIMARY KEY (id),
     CONSTRAINT push_channels_calendar_id_fkey
         FOREIGN KEY (calendar_id) REFERENCES calendars (id) ON DELETE CASCADE
 );
 CREATE INDEX push_channels_calendar_id_idx ON push_channels (calendar_id);
-CREATE UNIQUE INDEX push_channels_external_id_idx ON push_channels (external_id);
 
 CREATE TABLE consents (
     state_hash bytea NOT NULL,

@@ -1,5 +1,6 @@
 """The double's HTTP: paths, parameters, preferences, errors, and faults on demand."""
 
+import asyncio
 import itertools
 import re
 import secrets
@@ -73,6 +74,10 @@ class GraphDouble:
         self.faults: list[Fault] = []
         self.calls: list[tuple[str, str]] = []
         self.is_down = False
+        self.hold = asyncio.Event()
+        """While it is not set, requests of deltas wait, and ``held`` says that one does."""
+        self.hold.set()
+        self.held = asyncio.Event()
         self.page_size = 1000
         """The most that a page has, whatever is wished."""
         self.replays = False
@@ -158,6 +163,8 @@ class GraphDouble:
                     shown = [views.calendar(each) for each in mailbox.calendars.values()]
                     return _json({"value": shown})
                 case ["me", "calendars", id_, "calendarView", "delta"] if method == "GET":
+                    self.held.set()
+                    await self.hold.wait()
                     return self._delta(request, _calendar(mailbox, id_))
                 case ["me", "calendars", id_, "events"]:
                     return await self._events(request, mailbox, _calendar(mailbox, id_))
