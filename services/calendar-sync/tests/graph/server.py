@@ -78,6 +78,12 @@ class GraphDouble:
         """While it is not set, requests of deltas wait, and ``held`` says that one does."""
         self.hold.set()
         self.held = asyncio.Event()
+        self.hold_after = asyncio.Event()
+        """While it is not set, what is made is there (``made``) and not answered."""
+        self.hold_after.set()
+        self.made = asyncio.Event()
+        self.cursors_die_after: int | None = None
+        """So many further pages, and then all cursors are gone, once."""
         self.page_size = 1000
         """The most that a page has, whatever is wished."""
         self.replays = False
@@ -184,6 +190,11 @@ class GraphDouble:
         if any(name in query for name in _NOT_IN_DELTA):
             raise _Error(400, "ErrorInvalidUrlQuery")
         zone = self._zone(request)
+        if self.cursors_die_after is not None:
+            self.cursors_die_after -= 1
+            if self.cursors_die_after < 0:
+                self.cursors_die_after = None
+                self.expire_cursors()
         token = query.get("$skiptoken") or query.get("$deltatoken")
         if token is None:
             window = tuple(
@@ -250,6 +261,8 @@ class GraphDouble:
         )
         if transaction is not None:
             mailbox.transactions[transaction] = (calendar, event)
+        self.made.set()
+        await self.hold_after.wait()
         return _json(views.event(event, self._zone(request)), 201)
 
     async def _event(
