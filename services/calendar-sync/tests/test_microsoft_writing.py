@@ -143,6 +143,19 @@ async def test_an_event_that_somebody_changed_is_stale_until_it_is_wanted_anyway
     assert times(mailbox) == [START]
 
 
+async def test_an_event_changed_at_the_last_moment_is_stale(
+    graph: GraphDouble, account: MicrosoftAccount, mailbox: Mailbox
+) -> None:
+    event = an_event()
+    written = await account.put(mailbox.default.id, event, etag=None)
+    graph.before_patch = lambda: mailbox.change(mailbox.default.events[written.id], subject="Mine")
+
+    with pytest.raises(Stale):
+        await account.put(mailbox.default.id, event, etag=written.etag)
+
+    assert mailbox.default.events[written.id].fields["subject"] == "Mine"
+
+
 async def test_our_events_are_known_by_their_keys_when_they_are_read(
     account: MicrosoftAccount, mailbox: Mailbox
 ) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import re
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -82,6 +82,8 @@ class GraphDouble:
         """While it is not set, what is made is there (``made``) and not answered."""
         self.hold_after.set()
         self.made = asyncio.Event()
+        self.before_patch: Callable[[], None] | None = None
+        """What somebody else does at the last moment, once."""
         self.cursors_die_after: int | None = None
         """So many further pages, and then all cursors are gone, once."""
         self.page_size = 1000
@@ -281,6 +283,9 @@ class GraphDouble:
             if "$expand" in request.query and properties:
                 shown["singleValueExtendedProperties"] = properties
             return _json(views.selected(shown, request.query))
+        if request.method == "PATCH" and self.before_patch is not None:
+            self.before_patch()
+            self.before_patch = None
         if request.headers.get("If-Match", event.etag) not in (event.etag, "*"):
             raise _Error(412, "ErrorIrresolvableConflict")
         if request.method == "DELETE":
