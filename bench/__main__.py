@@ -8,6 +8,7 @@ from bench import (
     availability_scale,
     bookings,
     bookings_scale,
+    calendar,
     whole_path,
 )
 from bench.stage import stage
@@ -24,6 +25,8 @@ async def main() -> None:
     await whole_path.run()
     async with stage("bookings") as young, stage("bookings") as old:
         await bookings_scale.past(young, old)
+    async with stage("calendar-sync", **calendar.SETTINGS) as on:
+        await calendar.run(on)
 
 
 if __name__ == "__main__":

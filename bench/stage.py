@@ -77,14 +77,15 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(service: str) -> AsyncIterator[Stage]:
+async def stage(service: str, **own_settings: str) -> AsyncIterator[Stage]:
     """On the server of TEST_POSTGRES_URL, which `make bench` starts."""
+    role = service.replace("-", "_")
     server = os.environ["TEST_POSTGRES_URL"]
     name = f"bench_{uuid4().hex}"
     # Roles are the cluster's, so on a server that tests use too they keep the tests' password.
-    await provision(server, service, password=PASSWORD, owner_password=PASSWORD, database=name)
-    owner = with_login(server, user=f"{service}_owner", password=PASSWORD, database=name)
-    url = with_login(server, user=service, password=PASSWORD, database=name)
+    await provision(server, role, password=PASSWORD, owner_password=PASSWORD, database=name)
+    owner = with_login(server, user=f"{role}_owner", password=PASSWORD, database=name)
+    url = with_login(server, user=role, password=PASSWORD, database=name)
     await asyncio.to_thread(upgrade, CHECKOUT / "services" / service, owner)
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     try:
@@ -99,6 +100,7 @@ async def stage(service: str) -> AsyncIterator[Stage]:
                 "AUTH_AUDIENCE": AUDIENCE,
                 "AUTH_JWKS": str(jwks),
                 "SERVICE_SECRET": "a-secret-between-services-for-benchmarks",
+                **own_settings,
             }
             async with Database.open(url, application_name="bench") as database:
                 admin_url = server.rpartition("/")[0] + f"/{name}"
