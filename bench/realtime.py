@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import UUID, uuid4
 
 from bench.stage import Stage, stage
@@ -195,7 +196,7 @@ async def _watch(
     transports = []
     for request in requests:
         transport, _ = await asyncio.get_running_loop().create_connection(
-            lambda request=request: Watcher(request, delays, ready), "127.0.0.1", port
+            partial(Watcher, request, delays, ready), "127.0.0.1", port
         )
         transports.append(transport)
     async with asyncio.timeout(60):

@@ -74,6 +74,33 @@ async def test_each_path_has_one_service_which_sees_it_as_it_was_written(front: 
     assert all(answers[path]["request"] == f"GET {path} HTTP/1.1" for path in ROUTES)
 
 
+async def test_a_stream_passes_as_it_comes_and_its_ticket_is_not_logged(front: Front) -> None:
+    front.upstreams["notifications"].streams = True
+    reader, writer = await asyncio.open_connection("127.0.0.1", front.port)
+    writer.write(b"GET /v1/realtime?channels=x&ticket=s3cret HTTP/1.1\r\nHost: clinic\r\n\r\n")
+
+    async with asyncio.timeout(5):
+        await reader.readuntil(b"event: ready")
+        front.upstreams["notifications"].goes_on.set()
+        await reader.readuntil(b"event: later")
+    writer.close()
+
+    async def is_logged() -> bool:
+        return b"/v1/realtime" in front.access_log.read_bytes()
+
+    await wait_for(is_logged, "the log", limit=5)
+    assert b"s3cret" not in front.access_log.read_bytes()
+
+
+async def test_a_websocket_is_upgraded(front: Front) -> None:
+    upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+
+    answer = await front.get("/app/key?protocol=7", headers=upgrade)
+
+    headers = answer.json["headers"]
+    assert (headers["connection"], headers["upgrade"]) == ("upgrade", "websocket")
+
+
 HIDDEN = [
     f"{prefix}{target}"
     for target in ("/internal/holds", "/metrics", "/readyz", "/docs", "/openapi.json")

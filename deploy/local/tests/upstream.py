@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Upstream:
-    """Counts what reaches it; ``breaks`` makes it hang up on the request it has read."""
+    """Counts what reaches it; ``breaks`` makes it hang up on the request it has read,
+    ``streams`` begin an answer that has no end."""
 
     name: str
     requests: list[str] = field(default_factory=list)
     connections: int = 0
     breaks: bool = False
+    streams: bool = False
+    goes_on: asyncio.Event = field(default_factory=asyncio.Event)
     status: str = "200 OK"
     port: int = 0
 
@@ -35,6 +38,15 @@ class Upstream:
         await reader.readexactly(int(headers.get("content-length", "0")))
         self.requests.append(request)
         if self.breaks:
+            return False
+        if self.streams:
+            writer.write(
+                b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+                b"Transfer-Encoding: chunked\r\n\r\ne\r\nevent: ready\n\n\r\n"
+            )
+            await self.goes_on.wait()
+            writer.write(b"e\r\nevent: later\n\n\r\n")
+            await reader.read()
             return False
         body = json.dumps({"service": self.name, "request": request, "headers": headers}).encode()
         writer.write(
