@@ -19,7 +19,7 @@ HALF_AN_HOUR = timedelta(minutes=30)
 
 async def main(api_port: int) -> None:
     sys.path.insert(0, str(_TESTS))
-    from graph.server import GraphDouble
+    from graph.server import GraphDouble  # type: ignore[import-not-found]
 
     async def to_our_api(request: Request) -> None:
         request.url = request.url.copy_with(scheme="http", host="127.0.0.1", port=api_port)
