@@ -11,6 +11,7 @@ from icalendar import Calendar, Event, vText
 
 from calendar_sync.entries import Entry, Status
 from calendar_sync.wording import Wording, neutral, one_line
+from shared.appointment_uid import appointment_uid
 
 _PRODUCT = "-//Medic platform//Calendar sync//EN"
 _REFRESH = timedelta(hours=1)
@@ -26,7 +27,7 @@ _STATUS = {
 
 def uid(entry: Entry, host: str) -> str:
     """By this id calendars know an appointment again; its revisions have a growing SEQUENCE."""
-    return f"{entry.id}@{host}"
+    return appointment_uid(entry.id, host)
 
 
 def feed(entries: Iterable[Entry], *, name: str, timezone: str, host: str) -> bytes:

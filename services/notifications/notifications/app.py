@@ -5,11 +5,21 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from notifications.letters import LetterWriter
 from notifications.pages import UnsubscribePages
 from notifications.realtime import routes as realtime
 from notifications.realtime.pusher import routes as pusher
 from notifications.realtime.serving import serve_realtime
-from notifications.routes import deliveries, preferences, schedules, unsubscribe
+from notifications.routes import (
+    deliveries,
+    devices,
+    inbox,
+    preferences,
+    schedules,
+    templates,
+    twilio,
+    unsubscribe,
+)
 from notifications.settings import NotificationsSettings
 from notifications.webhooks import routes as webhooks
 from shared.app import create_app, process_settings
@@ -28,6 +38,10 @@ def make_app(settings: NotificationsSettings | None = None) -> FastAPI:
             preferences.router,
             schedules.router,
             unsubscribe.router,
+            inbox.router,
+            devices.router,
+            templates.router,
+            twilio.router,
             realtime.router,
             pusher.router,
             webhooks.of_providers,
@@ -41,6 +55,7 @@ def make_app(settings: NotificationsSettings | None = None) -> FastAPI:
 async def _resources(app: FastAPI) -> AsyncIterator[None]:
     settings: NotificationsSettings = app.state.settings
     app.state.unsubscribe_pages = UnsubscribePages()
+    app.state.letter_writer = LetterWriter(settings.public_origin)
     opened = opened_hosts(settings.webhook_opened_hosts)
     async with serve_realtime(app), Outside.open(opened=opened) as outside:
         app.state.outside = outside

@@ -7,7 +7,7 @@ from datetime import timedelta
 from time import perf_counter
 from uuid import UUID
 
-from notifications import metrics
+from notifications import devices, metrics
 from notifications.channels import Channel, Message, Unsendable
 from notifications.domain.job import Backoff, Job, JobStatus, Objection, Outcome, objection
 from notifications.jobs import attempts
@@ -57,6 +57,9 @@ class Courier:
                 return
             outcome = await send(message)
         await self._record(delivery, outcome)
+        if outcome.dead_devices:
+            async with self._database.autocommit() as db:
+                await devices.drop(db, outcome.dead_devices)
         metrics.DELIVERIES.labels(job.channel, job.kind, outcome.status).inc()
         logger.info(
             "delivery",
@@ -70,7 +73,7 @@ class Courier:
 
     async def _message(self, job: Job, channel: Channel | None) -> Message | None:
         """None when it must not leave; what becomes of the job is settled then."""
-        address = channel.address_of(job.recipient) if channel and job.recipient else None
+        address = channel.address_of(job) if channel else None
         against = objection(job, address=address, is_on=channel is not None)
         if against is None and channel is not None and address is not None:
             try:

@@ -1,5 +1,6 @@
 """What messages say: one template for each kind of news and party makes the text and the HTML."""
 
+from collections.abc import Set
 from dataclasses import dataclass
 from functools import cache
 
@@ -24,6 +25,8 @@ class Letter:
     text: str
     html: str
     language: str
+    title: str | None = None
+    """Of the appointment in a calendar."""
 
     @property
     def short(self) -> str:
@@ -36,9 +39,13 @@ class LetterWriter:
     """Writes in the recipient's language where there is a catalogue for it, else in English."""
 
     def __init__(self, public_origin: str, *, catalogues: Catalogues | None = None) -> None:
-        self._origin = public_origin
+        self.origin = public_origin
         self._catalogues = catalogues or Catalogues()
         self._paper = cache(self._make_paper)
+
+    @property
+    def languages(self) -> Set[str]:
+        return self._catalogues.languages
 
     def letter(self, job: Job, *, unsubscribe_link: str | None = None) -> Letter:
         """What the job has to say, whoever wrote the names in it."""
@@ -47,7 +54,7 @@ class LetterWriter:
         # Dates in the recipient's own variety of the language, if they read that language.
         dates = wish if paper.language == wish.partition("-")[0] else paper.language
         template = f"{job.news}_{job.party}.jinja"
-        words = words_of(job, origin=self._origin, language=dates)
+        words = words_of(job, origin=self.origin, language=dates)
         words["unsubscribe_link"] = unsubscribe_link
         return Letter(
             subject=paper.block("subject", template, words),
@@ -57,6 +64,7 @@ class LetterWriter:
             text=paper.text(template, words),
             html=paper.html(template, words),
             language=paper.language,
+            title=paper.block("title", "calendar_entry.jinja", words) if words["start"] else None,
         )
 
     def _make_paper(self, language: str) -> "_Paper":

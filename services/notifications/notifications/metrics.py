@@ -19,3 +19,4 @@ CHANNEL_ON = Gauge(
 CHANNEL_DOWN = Counter(
     "notification_channel_down_total", "How often a channel did not answer.", ["channel"]
 )
+SMS_PARTS = Counter("notification_sms_parts_total", "Parts of composed SMS, which are paid for.")

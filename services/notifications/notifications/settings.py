@@ -2,11 +2,14 @@
 
 from email.headerregistry import Address
 from email.utils import parseaddr
+from pathlib import Path
 from typing import Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from notifications.channels.google_access import ServiceAccount
 from notifications.channels.mime import mail_address
+from notifications.channels.sms import TwilioAccount
 from notifications.channels.smtp import SmtpServer
 from notifications.domain.plain_text import one_line
 from notifications.realtime.pusher.application import Application, HostedApplication
@@ -20,6 +23,17 @@ class NotificationsSettings(ServiceSettings):
     """``smtp://``, ``smtp+starttls://`` or ``smtps://``; without it no e-mail is sent."""
     mail_from: str | None = None
     """``Clinic <appointments@clinic.example>``; needed with SMTP_URL."""
+    twilio_account_sid: str | None = Field(default=None, pattern="^AC[0-9a-f]{32}$")
+    """With the next two; without them no SMS is sent."""
+    twilio_auth_token: SecretStr | None = None
+    twilio_from: str | None = Field(
+        default=None, pattern=r"^(\+[1-9][0-9]{6,14}|MG[0-9a-f]{32}|[A-Za-z0-9 ]{1,11})$"
+    )
+    """A number (``+302101234567``), a messaging service (``MG…``) or a sender's name."""
+    twilio_url: str = Field(default="https://api.twilio.com", pattern="^https?://[^/?#]+$")
+    fcm_service_account: Path | None = None
+    """The file that Google gives out for a service account; without it no push message is sent."""
+    fcm_url: str = Field(default="https://fcm.googleapis.com", pattern="^https?://[^/?#]+$")
     most_at_once: int = Field(default=20, ge=1, le=500)
     """How many messages one worker has on their way at the same time."""
 
@@ -103,6 +117,36 @@ class NotificationsSettings(ServiceSettings):
         if self.smtp_url is not None and self.mail_from is None:
             raise ValueError("SMTP_URL needs MAIL_FROM")
         return self
+
+    @field_validator("fcm_service_account")
+    @classmethod
+    def _readable_account(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            ServiceAccount.read(value)
+        return value
+
+    @model_validator(mode="after")
+    def _whole_account(self) -> Self:
+        given = (self.twilio_account_sid, self.twilio_auth_token, self.twilio_from)
+        if any(given) and not all(given):
+            raise ValueError("TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and TWILIO_FROM go together")
+        return self
+
+    @property
+    def twilio_account(self) -> TwilioAccount | None:
+        if not (self.twilio_account_sid and self.twilio_auth_token and self.twilio_from):
+            return None
+        return TwilioAccount(
+            self.twilio_account_sid,
+            self.twilio_auth_token.get_secret_value(),
+            self.twilio_from,
+            self.twilio_url,
+        )
+
+    @property
+    def service_account(self) -> ServiceAccount | None:
+        path = self.fcm_service_account
+        return None if path is None else ServiceAccount.read(path)
 
     @property
     def smtp_server(self) -> SmtpServer | None:

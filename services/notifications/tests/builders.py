@@ -190,6 +190,7 @@ def a_job(**given: Any) -> Job:
         "due_at": now,
         "expires_at": now + timedelta(hours=1),
         "unknown_attempts": 0,
+        "unknown_since": None,
         "traceparent": None,
     }
     return Job(**values | given)

@@ -1,6 +1,7 @@
 """What the tests of notifications are about: events that arrive, and mails that leave."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import timedelta
@@ -12,6 +13,8 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from fastapi import FastAPI
 
 from notifications.app import make_app
@@ -108,20 +111,25 @@ async def confirmed(tell: Tell) -> None:
 
 @pytest.fixture
 def jobs(database: Database) -> Rows:
-    """What is told at once, or of it what has the given values: ``await jobs(party="patient")``."""
+    """What is told at once by mail, or what has these values: ``await jobs(party="patient")``."""
 
     async def jobs(**wanted: Any) -> list[asyncpg.Record]:
-        return [row for row in await _all_jobs(database, wanted) if row["kind"] not in LATER]
+        rows = await _all_jobs(database, {"channel": "email"} | wanted)
+        return [row for row in rows if row["kind"] not in LATER]
 
     return jobs
 
 
 @pytest.fixture
 def later_jobs(database: Database) -> Rows:
-    """Likewise of what is told at its time, the earliest first."""
+    """Likewise of what is told at its time outside the inbox, the earliest first."""
 
     async def jobs(**wanted: Any) -> list[asyncpg.Record]:
-        rows = [row for row in await _all_jobs(database, wanted) if row["kind"] in LATER]
+        rows = [
+            row
+            for row in await _all_jobs(database, wanted)
+            if row["kind"] in LATER and row["channel"] != "in_app"
+        ]
         return sorted(rows, key=lambda row: row["due_at"])
 
     return jobs
@@ -149,9 +157,14 @@ def events(database: Database) -> Events:
 
 @pytest.fixture
 def deliveries(database: Database) -> Rows:
+    """Every attempt outside the inbox."""
+
     async def deliveries() -> list[asyncpg.Record]:
         async with database.reading() as db:
-            return await db.fetch("SELECT * FROM notification_deliveries ORDER BY started_at")
+            return await db.fetch(
+                "SELECT * FROM notification_deliveries WHERE channel <> 'in_app' "
+                "ORDER BY started_at"
+            )
 
     return deliveries
 
@@ -237,16 +250,41 @@ def running() -> Running:
 
 @pytest.fixture
 def deliver_all(make_sender: MakeSender, running: Running, database: Database, until: Until) -> Any:
-    """Runs a sender until nothing that is told at once is left, and nothing of ``also``."""
+    """Runs a sender until nothing is left that is told at once by mail, and nothing of ``also``."""
 
     async def deliver_all(also: Sequence[asyncpg.Record] = ()) -> None:
         wanted = {job["id"] for job in also}
 
         async def nothing_left() -> bool:
             left = [job for job in await _all_jobs(database, {}) if job["ended_at"] is None]
-            return all(job["kind"] in LATER and job["id"] not in wanted for job in left)
+            return not any(
+                job["id"] in wanted or (job["channel"] == "email" and job["kind"] not in LATER)
+                for job in left
+            )
 
         async with running(make_sender().run()):
             await until(nothing_left)
 
     return deliver_all
+
+
+@pytest.fixture(scope="session")
+def account_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A service account as Google gives it out, with a key of its own."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    account = {
+        "type": "service_account",
+        "project_id": "medic-test",
+        "private_key_id": "key-1",
+        "private_key": private.decode(),
+        "client_email": "push@medic-test.iam.gserviceaccount.com",
+        "token_uri": "https://oauth2.googleapis.com/token",
+    }
+    path = tmp_path_factory.mktemp("google") / "account.json"
+    path.write_text(json.dumps(account))
+    return path

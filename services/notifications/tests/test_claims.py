@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from notifications.channels import Message
 from notifications.domain.job import Job
 from notifications.jobs import attempts, claiming, upkeep
 from shared.db import Connection, Database
@@ -53,7 +54,7 @@ async def test_whoever_has_lost_the_lease_can_neither_begin_nor_decide(
     async with database.transaction() as db:
         [job, _] = await claim(db, owner, "email", limit=10)
 
-        begun = await attempts.begin(db, late, [(job, "<1@medic.example>")])
+        begun = await attempts.begin(db, late, [(job, Message("<1@medic.example>", "a", b""))])
         await claiming.give_back(db, late, job.id, reason="late")
 
     assert begun == [None]

@@ -52,8 +52,14 @@ def test_the_headers_say_what_machines_need() -> None:
     assert mail["Auto-Submitted"] == "auto-generated"
     assert mail["Content-Language"] == "en"
     assert mail["Date"].datetime is not None
-    assert mail.get_content_type() == "multipart/alternative"
-    assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
+    assert mail.get_content_type() == "multipart/mixed"
+    letter, file = mail.iter_parts()
+    assert [part.get_content_type() for part in letter.iter_parts()] == [
+        "text/plain",
+        "text/html",
+        "text/calendar",
+    ]
+    assert (file.get_content_type(), file.get_filename()) == ("application/ics", "appointment.ics")
 
 
 def test_every_attempt_of_a_job_has_the_same_message_id() -> None:
@@ -88,7 +94,7 @@ def test_names_stay_in_their_header(name: str | None, shown: str) -> None:
     assert (recipient.display_name, recipient.addr_spec) == (shown, "maria@example.com")
     assert "Bcc" not in mail
     assert "X-Evil" not in mail
-    assert mail.get_content_type() == "multipart/alternative"
+    assert mail.get_content_type() == "multipart/mixed"
 
 
 def test_a_huge_name_makes_no_huge_header() -> None:

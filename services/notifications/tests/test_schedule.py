@@ -73,7 +73,9 @@ def test_what_is_optional_stands_in_the_table_and_is_off() -> None:
 def test_a_patient_hears_an_hour_before_their_request_expires() -> None:
     ends = NOW + timedelta(days=1)
 
-    [told] = later(status="pending", pending_expires_at=ends)
+    told, in_app = later(status="pending", pending_expires_at=ends)
+
+    assert (told.way, in_app.way) == ((EMAIL,), (ChannelName.IN_APP,))
 
     assert (told.news, told.party, told.due_at) == (News.REQUEST_EXPIRES, PATIENT, ends - HOUR)
     assert told.expires_at < ends

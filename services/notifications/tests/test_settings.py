@@ -73,3 +73,22 @@ def test_a_password_is_not_shown() -> None:
     )
 
     assert "s3cret" not in repr(settings) + repr(settings.smtp_server)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"twilio_account_sid": "AC" + "0" * 32},
+        {"twilio_auth_token": "s3cret", "twilio_from": "+15005550006"},
+        {"twilio_account_sid": "AC1", "twilio_auth_token": "s3cret", "twilio_from": "+15005550006"},
+        {"twilio_url": "ftp://api.twilio.com"},
+        {"twilio_url": "https://api.twilio.com/path"},
+        {"fcm_service_account": "/dev/null"},
+        {"fcm_service_account": "/no/such/file"},
+    ],
+)
+def test_half_an_account_stops_the_start(given: dict[str, str]) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        NotificationsSettings(**SETTINGS, **given)
+
+    assert "cret" not in str(refusal.value)

@@ -75,8 +75,10 @@ CREATE TABLE in_app_notifications (
     id uuid NOT NULL,
     user_id uuid NOT NULL,
     kind text NOT NULL,
-    party text NOT NULL,
-    facts jsonb NOT NULL,
+    appointment_id uuid,
+    title text NOT NULL,
+    text text NOT NULL,
+    link text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     read_at timestamptz,
     CONSTRAINT in_app_notifications_pkey PRIMARY KEY (id)

@@ -3,9 +3,10 @@
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from notifications.domain.job import Contact, Job, Outcome
+from notifications.domain.job import Job, Outcome
 from notifications.unsubscribing import UnsubscribeLink
 
 
@@ -27,6 +28,8 @@ class Message:
     content: bytes
     unsubscribe: UnsubscribeLink | None = None
     """The link in it, which must be known before it leaves."""
+    maybe_sent_since: datetime | None = None
+    """When an attempt began of which nobody knows whether it arrived."""
 
 
 Send = Callable[[Message], Awaitable[Outcome]]
@@ -36,8 +39,8 @@ class Channel(Protocol):
     @property
     def name(self) -> str: ...
 
-    def address_of(self, contact: Contact) -> str | None:
-        """Where this channel reaches the person; None when it does not."""
+    def address_of(self, job: Job) -> str | None:
+        """Where this channel reaches the job's recipient; None when it does not."""
 
     def compose(self, job: Job, address: str) -> Message:
         """What is sent for the job. Raises Unsendable."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from email.headerregistry import Address
 from functools import partial
@@ -18,11 +18,14 @@ from aiosmtplib import (
 from notifications.channels import Message, Send, Unsendable
 from notifications.channels.mime import UnusableAddress, mail_address, mime_mail
 from notifications.channels.smtp import SmtpLines, SmtpServer
-from notifications.domain.job import Contact, DeliveryStatus, Job, Outcome
+from notifications.domain.facts import Facts
+from notifications.domain.job import DeliveryStatus, Job, Outcome
 from notifications.domain.news import ChannelName
 from notifications.domain.plain_text import one_line
-from notifications.letters import LetterWriter
+from notifications.invitations import METHODS, Method, invitation, withdrawal
+from notifications.letters import Letter, LetterWriter
 from notifications.unsubscribing import UnsubscribeLinks
+from shared.appointment_uid import host_of
 
 _ANSWER_TIMEOUT = 30.0
 _SEND_LIMIT = 60.0
@@ -52,8 +55,8 @@ class EmailChannel:
     def name(self) -> str:
         return ChannelName.EMAIL.value
 
-    def address_of(self, contact: Contact) -> str | None:
-        return contact.email
+    def address_of(self, job: Job) -> str | None:
+        return job.recipient.email if job.recipient else None
 
     def compose(self, job: Job, address: str) -> Message:
         """The same job makes the same ``Message-ID`` again."""
@@ -64,14 +67,29 @@ class EmailChannel:
         message_id = f"<{job.id}@{self._sender.domain}>"
         link = self._links.link(job.recipient_id, job.news.category) if job.news.can_wait else None
         url = link.url if link else None
+        letter = self._writer.letter(job, unsubscribe_link=url)
         content = mime_mail(
-            self._writer.letter(job, unsubscribe_link=url),
+            letter,
             sender=self._sender,
             recipient=recipient,
             message_id=message_id,
             unsubscribe_link=url,
+            calendars=list(self._calendars(job, letter, recipient)),
         )
         return Message(message_id, recipient.addr_spec, content, link)
+
+    def _calendars(
+        self, job: Job, letter: Letter, recipient: Address
+    ) -> Iterator[tuple[Method, str]]:
+        facts = job.facts
+        if job.news not in METHODS or not isinstance(facts, Facts):
+            return
+        people = {"organizer": self._sender, "attendee": recipient}
+        title = letter.title or letter.subject
+        host = host_of(self._writer.origin)
+        yield METHODS[job.news], invitation(job, facts, title=title, host=host, **people)
+        if replaced := withdrawal(job, facts, host=host, **people):
+            yield "CANCEL", replaced
 
     @asynccontextmanager
     async def line(self) -> AsyncIterator[Send]:

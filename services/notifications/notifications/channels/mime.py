@@ -5,7 +5,9 @@ takes. Its parser reads every mail back in the tests.
 """
 
 import re
+from base64 import encodebytes
 from binascii import b2a_qp
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.header import Header
 from email.headerregistry import Address
@@ -13,6 +15,7 @@ from email.utils import format_datetime, quote
 from uuid import uuid4
 
 from notifications.domain.plain_text import one_line
+from notifications.invitations import Method
 from notifications.letters import Letter
 
 _LONGEST_NAME = 64
@@ -44,12 +47,17 @@ def mime_mail(
     recipient: Address,
     message_id: str,
     unsubscribe_link: str | None = None,
+    calendars: Sequence[tuple[Method, str]] = (),
 ) -> bytes:
     """The letter as plain text and as HTML, from ``sender`` to ``recipient``.
 
-    Mail programs offer ``unsubscribe_link`` as a button (RFC 8058).
+    Mail programs offer ``unsubscribe_link`` as a button (RFC 8058), and do with ``calendars`` what
+    their methods say: the first is a part of the letter, and all of them are files beside it.
     """
-    boundary = f"=_{uuid4().hex}"
+    kind, body = _letter(letter, calendars[:1])
+    if calendars:
+        files = [_file(method, content) for method, content in calendars]
+        kind, body = _joined("mixed", [f"\r\nContent-Type: {kind}\r\n\r\n".encode() + body, *files])
     headers = {
         "From": _mailbox(sender),
         "To": _mailbox(recipient),
@@ -60,19 +68,34 @@ def mime_mail(
         "Content-Language": letter.language,
         **_unsubscribing(unsubscribe_link),
         "MIME-Version": "1.0",
-        "Content-Type": f'multipart/alternative; boundary="{boundary}"',
+        "Content-Type": kind,
     }
-    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    dashes = f"\r\n--{boundary}".encode("ascii")
-    return b"".join(
-        [
-            # Not ASCII only where the address itself is not.
-            head.encode(),
-            *(dashes, _part("plain", letter.text)),
-            *(dashes, _part("html", letter.html)),
-            *(dashes, b"--\r\n"),
-        ]
+    # Not ASCII only where the address itself is not.
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode() + body
+
+
+def _letter(letter: Letter, calendars: Sequence[tuple[Method, str]]) -> tuple[str, bytes]:
+    parts = [_part("plain", letter.text), _part("html", letter.html)]
+    for method, content in calendars:
+        head = f"text/calendar; charset=utf-8; method={method}"
+        parts.append(_encoded(head, content))
+    return _joined("alternative", parts)
+
+
+def _file(method: Method, content: str) -> bytes:
+    name = "appointment.ics" if method == "REQUEST" else "cancelled.ics"
+    return _encoded(
+        f'application/ics; name="{name}"\r\nContent-Disposition: attachment; filename="{name}"',
+        content,
     )
+
+
+def _joined(subtype: str, parts: Sequence[bytes]) -> tuple[str, bytes]:
+    """The content type of several parts as one, and its body."""
+    boundary = f"=_{uuid4().hex}"
+    dashes = f"\r\n--{boundary}".encode("ascii")
+    body = b"".join(dashes + part for part in parts) + dashes + b"--\r\n"
+    return f'multipart/{subtype}; boundary="{boundary}"', body
 
 
 def _unsubscribing(link: str | None) -> dict[str, str]:
@@ -105,3 +128,9 @@ def _part(subtype: str, text: str) -> bytes:
         f"\r\nContent-Type: text/{subtype}; charset=utf-8\r\n"
         "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
     ).encode("ascii") + b2a_qp(content.encode(), istext=True)
+
+
+def _encoded(head: str, content: str) -> bytes:
+    return f"\r\nContent-Type: {head}\r\nContent-Transfer-Encoding: base64\r\n\r\n".encode(
+        "ascii"
+    ) + encodebytes(content.encode()).replace(b"\n", b"\r\n")

@@ -93,6 +93,8 @@ class Job:
     due_at: datetime
     expires_at: datetime
     unknown_attempts: int
+    unknown_since: datetime | None
+    """When the first of them began."""
     traceparent: str | None
 
     @cached_property
@@ -131,6 +133,9 @@ def objection(job: Job, *, address: str | None, is_on: bool = True) -> Objection
     if not is_on:
         return _elsewhere("the channel is off")
     if job.recipient is None:
+        # Their own inbox is known nevertheless.
+        if job.channel == ChannelName.IN_APP:
+            return None
         return Objection(becomes=JobStatus.QUEUED, reason="the recipient is not known yet")
     if until := _quiet_until(job, job.recipient):
         return Objection(becomes=JobStatus.QUEUED, reason="quiet hours", until=until)

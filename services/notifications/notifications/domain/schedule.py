@@ -50,13 +50,14 @@ HOLDS_WHILE = {
 _PATIENT, _PROVIDER = Party.PATIENT, Party.PROVIDER
 _MAIL: Way = (ChannelName.EMAIL,)
 _PHONE: Way = (ChannelName.SMS, ChannelName.EMAIL)
-_AT_ONCE = (_MAIL,)
+_AT_ONCE: tuple[Way, ...] = (_MAIL, (ChannelName.IN_APP,), (ChannelName.PUSH,))
 _MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
 
+# Everybody has an inbox; push messages go to those who have a device.
 DEFAULTS: tuple[Line, ...] = (
     Line(News.REQUESTED, _PATIENT, _AT_ONCE),
     Line(News.REQUESTED, _PROVIDER, _AT_ONCE),
-    Line(News.REQUEST_EXPIRES, _PATIENT, (_MAIL,), -1 * _HOUR),
+    Line(News.REQUEST_EXPIRES, _PATIENT, _AT_ONCE, -1 * _HOUR),
     Line(News.REQUEST_EXPIRED, _PATIENT, _AT_ONCE),
     Line(News.REQUEST_EXPIRED, _PROVIDER, _AT_ONCE),
     Line(News.REJECTED, _PATIENT, _AT_ONCE),
@@ -68,7 +69,7 @@ DEFAULTS: tuple[Line, ...] = (
     Line(News.CANCELLED, _PATIENT, _AT_ONCE),
     Line(News.CANCELLED, _PROVIDER, _AT_ONCE),
     Line(News.REMINDER, _PATIENT, (_MAIL,), -24 * _HOUR),
-    Line(News.REMINDER, _PATIENT, (_PHONE,), -2 * _HOUR),
+    Line(News.REMINDER, _PATIENT, (_PHONE, (ChannelName.PUSH,)), -2 * _HOUR),
     Line(News.REMINDER, _PATIENT, (_PHONE,), -15 * _MINUTE, is_on=False),
     Line(News.THANKS, _PATIENT, (_MAIL,), 1 * _HOUR, is_on=False),
     Line(News.FEEDBACK, _PATIENT, (_MAIL,), 24 * _HOUR, is_on=False),

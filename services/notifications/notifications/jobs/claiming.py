@@ -28,10 +28,7 @@ SELECT t.id, t.kind, t.party, t.channel, t.fallback, t.recipient_id, t.payload,
     t.traceparent, now() AS now, a.status AS known_status, replaced.version AS replaced_version,
     patient.name AS patient_name, r.person_id AS contact_id, r.name, r.email, r.phone, r.language,
     r.timezone, r.is_erased, p.data AS preferences,
-    CASE WHEN t.attempts = 0 THEN 0 ELSE (
-        SELECT count(*) FROM notification_deliveries d
-        WHERE d.job_id = t.id AND d.status = 'unknown'
-    ) END AS unknown_attempts,
+    unknown.attempts AS unknown_attempts, unknown.since AS unknown_since,
     CASE WHEN t.channel = 'push' THEN ARRAY(
         SELECT token FROM push_devices d WHERE d.user_id = t.recipient_id ORDER BY created_at
     ) ELSE '{}' END AS devices
@@ -42,6 +39,10 @@ LEFT JOIN contacts r ON r.party = t.party AND r.person_id = t.recipient_id
 LEFT JOIN contacts patient ON patient.party = 'patient'
     AND patient.person_id = (t.payload ->> 'patient_id')::uuid
 LEFT JOIN notification_preferences p ON p.user_id = t.recipient_id
+LEFT JOIN LATERAL (
+    SELECT count(*) AS attempts, min(d.started_at) AS since FROM notification_deliveries d
+    WHERE t.attempts > 0 AND d.job_id = t.id AND d.status = 'unknown'
+) unknown ON true
 """
 
 
@@ -109,6 +110,7 @@ def _job_of(row: asyncpg.Record) -> Job:
         due_at=row["due_at"],
         expires_at=row["expires_at"],
         unknown_attempts=row["unknown_attempts"],
+        unknown_since=row["unknown_since"],
         traceparent=row["traceparent"],
     )
 
