@@ -9,6 +9,7 @@ from bench import (
     bookings,
     bookings_scale,
     calendar,
+    notifications,
     whole_path,
 )
 from bench.stage import stage
@@ -23,6 +24,8 @@ async def main() -> None:
         await bookings.run(on)
         await bookings_scale.lists(on)
     await whole_path.run()
+    async with stage("notifications") as on:
+        await notifications.run(on)
     async with stage("bookings") as young, stage("bookings") as old:
         await bookings_scale.past(young, old)
     async with stage("calendar-sync", **calendar.SETTINGS) as on:

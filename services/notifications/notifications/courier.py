@@ -19,6 +19,8 @@ from shared.observability import logger
 
 _FAILURE_PAUSE = 0.5
 _UNDONE_PAUSE = 0.05
+_RECORD_PAUSE = 0.005
+"""A lost worker's window between "sent" and "recorded" is wider by this."""
 
 
 class Courier:
@@ -39,7 +41,7 @@ class Courier:
         self._backoff = backoff
         self._contact_pause = contact_pause
         self._begin = Together(self._begin_many)
-        self._end = Together(self._end_many)
+        self._end = Together(self._end_many, pause=_RECORD_PAUSE)
 
     async def deliver(self, job: Job) -> None:
         """Send the job's message, unless there is something against it by now.

@@ -1,8 +1,7 @@
 """What messages say: one template for each kind of news and party makes the text and the HTML."""
 
 from collections.abc import Set
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 from css_inline import CSSInliner
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -10,23 +9,50 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from notifications.catalogues import WRITTEN_IN, Catalogues
 from notifications.domain.job import Job
 from notifications.domain.local_time import locale_of
+from notifications.rows import rows_of
 from notifications.templating import sandbox
 from notifications.wording import words_of
 
 
-@dataclass(frozen=True, slots=True)
 class Letter:
-    subject: str
-    lead: str
-    """The sentence that tells the news."""
-    when: str | None
-    """With zone and offset."""
-    link: str
-    text: str
-    html: str
-    language: str
-    title: str | None = None
-    """Of the appointment in a calendar."""
+    """Written as far as somebody wants to read it: an SMS needs no HTML."""
+
+    def __init__(self, paper: "_Paper", template: str, words: dict[str, object]) -> None:
+        self._paper = paper
+        self._template = template
+        self._words = words
+        self.language = paper.language
+
+    @cached_property
+    def subject(self) -> str:
+        return self._paper.block("subject", self._template, self._words)
+
+    @cached_property
+    def lead(self) -> str:
+        """The sentence that tells the news."""
+        return self._paper.block("lead", self._template, self._words).strip()
+
+    @cached_property
+    def link(self) -> str:
+        return self._paper.block("link", self._template, self._words)
+
+    @cached_property
+    def title(self) -> str:
+        """Of the appointment in a calendar."""
+        return self._paper.block("title", "calendar_entry.jinja", self._words)
+
+    @property
+    def when(self) -> str | None:
+        """With zone and offset; None for what is about no appointment."""
+        return str(self._words["start"]) if self._words["start"] else None
+
+    @cached_property
+    def text(self) -> str:
+        return self._paper.text(self._template, self._words)
+
+    @cached_property
+    def html(self) -> str:
+        return self._paper.html(self._template, self._words)
 
     @property
     def short(self) -> str:
@@ -56,16 +82,8 @@ class LetterWriter:
         template = f"{job.news}_{job.party}.jinja"
         words = words_of(job, origin=self.origin, language=dates)
         words["unsubscribe_link"] = unsubscribe_link
-        return Letter(
-            subject=paper.block("subject", template, words),
-            lead=paper.block("lead", template, words).strip(),
-            when=str(words["start"]) if words["start"] else None,
-            link=paper.block("link", template, words),
-            text=paper.text(template, words),
-            html=paper.html(template, words),
-            language=paper.language,
-            title=paper.block("title", "calendar_entry.jinja", words) if words["start"] else None,
-        )
+        words["rows"] = rows_of(words, self._catalogues.translations(paper.language))
+        return Letter(paper, template, words)
 
     def _make_paper(self, language: str) -> "_Paper":
         return _Paper(language, self._catalogues)

@@ -54,7 +54,7 @@ def sample_job(news: News, party: Party, *, language: str, timezone: str, now: d
             is_erased=False,
         ),
         patient_name="Sam Sample",
-        stored=sample_facts(news, now).as_json(),
+        stored=sample_facts(news, now).stored,
         appointment_id=None,
         version=1,
         wanted_status=None,

@@ -1,4 +1,4 @@
-"""Many small questions to the database as few larger ones, without anybody waiting on purpose."""
+"""Many small questions to the database as few larger ones."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,13 +11,19 @@ Answer = TypeVar("Answer")
 class Together(Generic[Question, Answer]):
     """Whoever asks while an earlier question is on its way is asked for together with the next.
 
-    ``ask`` answers in the order of the questions; when it raises, all who had asked see it.
+    The first of them waits for ``pause`` seconds, so that others can join. ``ask`` answers in the
+    order of the questions; when it raises, all who had asked see it.
     """
 
     def __init__(
-        self, ask: Callable[[Sequence[Question]], Awaitable[Sequence[Answer]]], *, most: int = 100
+        self,
+        ask: Callable[[Sequence[Question]], Awaitable[Sequence[Answer]]],
+        *,
+        pause: float = 0.0,
+        most: int = 100,
     ) -> None:
         self._ask = ask
+        self._pause = pause
         self._most = most
         self._waiting: list[tuple[Question, asyncio.Future[Answer]]] = []
         self._task: asyncio.Task[None] | None = None
@@ -30,9 +36,8 @@ class Together(Generic[Question, Answer]):
         return await answer
 
     async def _work(self) -> None:
-        # Whoever is ready to ask by now shall ask with the first.
-        await asyncio.sleep(0)
         while self._waiting:
+            await asyncio.sleep(self._pause)
             asked, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
             try:
                 answers = await self._ask([question for question, _ in asked])

@@ -59,6 +59,8 @@ def foreign(text: str | None, longest: int = 80) -> str:
     """Other people's text on one line; when it runs from right to left it is isolated, so that it
     turns nothing around it."""
     line = one_line(text, longest)
+    if line.isascii():
+        return line
     turns = any(unicodedata.bidirectional(each) in ("R", "AL", "AN") for each in line)
     return f"\u2068{line}\u2069" if turns else line
 

@@ -180,7 +180,7 @@ def a_job(**given: Any) -> Job:
         "recipient_id": PATIENT,
         "recipient": a_contact(),
         "patient_name": "Maria Pappas",
-        "stored": facts.as_json(),
+        "stored": facts.stored,
         "appointment_id": uuid4(),
         "version": 2,
         "wanted_status": "confirmed",

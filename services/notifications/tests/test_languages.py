@@ -67,7 +67,10 @@ def test_every_page_is_as_somebody_has_read_it(news: News, party: Party) -> None
 
 def test_every_sentence_is_translated_into_every_language() -> None:
     options = {"trimmed": "true"}
-    found = extract_from_dir(TEMPLATES, [("**.jinja", "jinja2")], {"**.jinja": options})
+    found = [
+        *extract_from_dir(TEMPLATES, [("**.jinja", "jinja2")], {"**.jinja": options}),
+        *extract_from_dir(TEMPLATES.parent, [("rows.py", "python")]),
+    ]
     sentences = {each[2] if isinstance(each[2], str) else each[2][0] for each in found}
 
     catalogues = Catalogues()

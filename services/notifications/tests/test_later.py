@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from notifications.domain.preferences import Preferences
-from notifications.jobs.upkeep import end_expired
+from notifications.jobs.upkeep import end_expired, forget_old
 from shared.db import Database
 from shared.events.booking import (
     AppointmentEvent,
@@ -328,3 +328,66 @@ async def test_a_calendar_that_works_again_needs_no_word(tell: Tell, jobs: Rows)
     assert {row["payload"]["connection_id"] for row in await jobs(status="queued")} != {
         str(CALENDAR)
     }
+
+
+@pytest.mark.usefixtures("known_people")
+async def test_no_reminder_leaves_after_many_cancellations_at_once(
+    tell: Tell,
+    make_sender: MakeSender,
+    running: Running,
+    until: Until,
+    mail_host: MailHost,
+    later_jobs: Rows,
+    database: Database,
+) -> None:
+    """Also of those that senders have in hand already: their events have withdrawn nothing yet."""
+    appointments = [an_appointment(BookingConfirmed) for _ in range(60)]
+    await tell(*appointments)
+    async with database.transaction() as db:
+        await db.execute("DELETE FROM notification_jobs WHERE kind <> 'reminder'")
+        await db.execute("UPDATE notification_jobs SET due_at = now() WHERE kind = 'reminder'")
+    mail_host.welcome.clear()
+
+    async def in_hand() -> int:
+        return len(await later_jobs(status="sending"))
+
+    async def all_ended() -> bool:
+        left = [row for row in await later_jobs() if row["ended_at"] is None]
+        return not left
+
+    async with running(*(make_sender().run() for _ in range(3))):
+        await until(lambda: mail_host.greeted >= 10)
+        assert await in_hand() >= 10
+        await tell(*(moved_on(each, BookingCancelled) for each in appointments))
+        mail_host.welcome.set()
+        await until(all_ended)
+
+    subjects = [mail.message["Subject"] for mail in mail_host.mails]
+    assert "Reminder of your appointment" not in subjects
+    assert {row["status"] for row in await later_jobs()} == {"withdrawn"}
+
+
+async def test_what_is_old_is_forgotten_and_nothing_else(
+    tell: Tell, deliver_all: Any, jobs: Rows, later_jobs: Rows, database: Database
+) -> None:
+    await tell(a_patient(), a_provider(), an_appointment(BookingConfirmed))
+    await deliver_all()
+    old = an_appointment(BookingConfirmed)
+    await tell(old)
+    await deliver_all()
+    async with database.transaction() as db:
+        await db.execute(
+            "UPDATE notification_jobs SET ended_at = now() - interval '91 days' "
+            "WHERE appointment_id = $1 AND ended_at IS NOT NULL",
+            old.id,
+        )
+
+    async with database.transaction() as db:
+        assert not await forget_old(db)
+
+    assert not await jobs(appointment_id=old.id)
+    assert len(await later_jobs(appointment_id=old.id)) == 2
+    assert len(await jobs()) == 2
+    async with database.reading() as db:
+        attempts = "SELECT count(*) FROM notification_deliveries WHERE channel = 'email'"
+        assert await db.fetchval(attempts) == 2

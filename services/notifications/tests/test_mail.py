@@ -1,8 +1,9 @@
 """Mails as bytes: headers hold one line, and every reader finds a text for them."""
 
-from dataclasses import replace
 from email import message_from_bytes, policy
 from email.headerregistry import Address
+from types import SimpleNamespace
+from typing import cast
 from uuid import UUID
 
 import pytest
@@ -19,15 +20,7 @@ from notifications.unsubscribing import UnsubscribeLinks
 from .builders import a_contact, a_job
 from .conftest import SENDER
 
-LETTER = Letter(
-    subject="Appointment",
-    lead="Hello",
-    when=None,
-    link="https://medic.example",
-    text="Hello\n",
-    html="<p>Hello</p>",
-    language="en",
-)
+LETTER = LetterWriter("https://medic.example").letter(a_job())
 
 
 def channel() -> EmailChannel:
@@ -114,7 +107,7 @@ def test_content_is_seven_bit(news: News, party: Party) -> None:
 def test_a_line_with_one_dot_survives() -> None:
     text = "one\n.\ntwo\n"
     content = mime_mail(
-        replace(LETTER, text=text),
+        cast(Letter, SimpleNamespace(subject="s", text=text, html="<p>.</p>", language="en")),
         sender=SENDER,
         recipient=Address("", "maria", "example.com"),
         message_id="<1@medic.example>",

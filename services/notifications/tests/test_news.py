@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from notifications.domain.facts import Facts
 from notifications.domain.news import News, Party, news_of
 from notifications.domain.preferences import Recipient
 from notifications.domain.schedule import WORDINGS
@@ -28,7 +29,7 @@ NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 def tellings(appointment: AppointmentEvent) -> list[Telling]:
     """To people who have set nothing."""
-    return tellings_at_once(appointment, ANYBODY)
+    return tellings_at_once(appointment, Facts.of(appointment), ANYBODY)
 
 
 def by_mail(appointment: AppointmentEvent) -> list[Telling]:
@@ -107,7 +108,7 @@ def test_news_is_useful_until_the_start_within_bounds(
 
 
 def test_the_job_keeps_neither_contacts_nor_what_the_visit_is_for() -> None:
-    kept = str([each.facts.as_json() for each in tellings(an_appointment())])
+    kept = str([each.facts.stored for each in tellings(an_appointment())])
 
     assert "@" not in kept
     assert "HIV" not in kept

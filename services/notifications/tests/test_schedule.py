@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notifications.domain.facts import Facts
 from notifications.domain.news import Category, ChannelName, News, Party
 from notifications.domain.preferences import Preferences, Recipient
 from notifications.domain.quiet_hours import QuietHours
@@ -141,7 +142,8 @@ def test_people_choose_their_channels() -> None:
     assert [each.way for each in later(recipients=by_profile)] == [(EMAIL,), (EMAIL,)]
 
     nobody = {party: Recipient(reachable_by=frozenset()) for party in Party}
-    told = tellings_at_once(an_appointment(BookingConfirmed), nobody)
+    confirmed = an_appointment(BookingConfirmed)
+    told = tellings_at_once(confirmed, Facts.of(confirmed), nobody)
     assert {each.way for each in told} <= {(ChannelName.IN_APP,)}
 
 

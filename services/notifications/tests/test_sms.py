@@ -1,5 +1,9 @@
 """SMS by Twilio: once, in as few parts as it can be, and by mail where it does not arrive."""
 
+import asyncio
+import os
+import signal
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,6 +23,7 @@ from notifications.channels.sms_text import parts_of
 from notifications.channels.smtp import SmtpServer
 from notifications.domain.job import Backoff
 from notifications.domain.news import News
+from notifications.jobs.upkeep import take_back_stalled
 from notifications.letters import LetterWriter
 from notifications.settings import NotificationsSettings
 from notifications.unsubscribing import UnsubscribeLinks
@@ -447,3 +452,46 @@ async def test_without_an_account_no_callback_is_believed(app: FastAPI, reminder
         answer = await api.post(target, headers={"X-Twilio-Signature": signature})
 
     assert answer.status_code == 403
+
+
+async def test_a_killed_worker_costs_no_second_sms(
+    reminder: UUID,
+    ended: Any,
+    until: Until,
+    twilio: TwilioHost,
+    sms_statuses: Statuses,
+    database: Database,
+    settings_values: dict[str, Any],
+) -> None:
+    twilio.gate.clear()
+    account = {
+        "TWILIO_ACCOUNT_SID": SID,
+        "TWILIO_AUTH_TOKEN": TOKEN,
+        "TWILIO_FROM": "+15005550006",
+        "TWILIO_URL": twilio.url,
+        "PUBLIC_URL": ORIGIN,
+    }
+    worker = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "notifications.worker"),
+        env=os.environ
+        | {name.upper(): str(value) for name, value in settings_values.items()}
+        | account,
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        await until(lambda: twilio.messages, limit=30)
+    finally:
+        worker.send_signal(signal.SIGKILL)
+        await worker.wait()
+    twilio.gate.set()
+    async with database.transaction() as db:
+        await db.execute(
+            "UPDATE notification_jobs SET locked_until = now() - interval '1 s' "
+            "WHERE status = 'sending'"
+        )
+        await take_back_stalled(db)
+
+    assert (await ended(reminder))["status"] == "sent"
+
+    assert len(twilio.messages) == 1
+    assert await sms_statuses() == ["unknown", "sent"]

@@ -1,5 +1,6 @@
 """Twilio's Messages resource as its documentation describes it, and its callbacks."""
 
+import asyncio
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,6 +25,9 @@ class TwilioHost:
         self.drops = 0
         """So many of the next messages are kept, and the line breaks before the answer."""
         self.lists = True
+        self.gate = asyncio.Event()
+        """While it is not set, a message is kept, and its answer does not come."""
+        self.gate.set()
         self.url = ""
 
     @classmethod
@@ -63,6 +67,7 @@ class TwilioHost:
             "date_created": format_datetime(datetime.now(UTC)),
         }
         self.messages.append(message)
+        await self.gate.wait()
         if self.drops:
             self.drops -= 1
             assert request.transport is not None

@@ -85,9 +85,8 @@ class EmailChannel:
         if job.news not in METHODS or not isinstance(facts, Facts):
             return
         people = {"organizer": self._sender, "attendee": recipient}
-        title = letter.title or letter.subject
         host = host_of(self._writer.origin)
-        yield METHODS[job.news], invitation(job, facts, title=title, host=host, **people)
+        yield METHODS[job.news], invitation(job, facts, title=letter.title, host=host, **people)
         if replaced := withdrawal(job, facts, host=host, **people):
             yield "CANCEL", replaced
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from email.header import Header
 from email.headerregistry import Address
 from email.utils import format_datetime, quote
+from functools import lru_cache
 from uuid import uuid4
 
 from notifications.domain.plain_text import one_line
@@ -117,6 +118,7 @@ def _mailbox(address: Address) -> str:
     return f"{_phrase(name)}\r\n <{address.addr_spec}>"
 
 
+@lru_cache(maxsize=500)
 def _phrase(text: str) -> str:
     """In encoded words (RFC 2047), folded, unless it is ASCII."""
     return text if text.isascii() else Header(text, "utf-8").encode(linesep="\r\n")

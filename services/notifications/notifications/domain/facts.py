@@ -6,6 +6,7 @@ tell of an illness to whoever reads the mail over a shoulder.
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Self, TypeAlias
 from uuid import UUID
 
@@ -25,7 +26,9 @@ class _Kept(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    def as_json(self) -> dict[str, Any]:
+    @cached_property
+    def stored(self) -> dict[str, Any]:
+        """As JSON."""
         return self.model_dump(mode="json")
 
 
@@ -108,7 +111,7 @@ AnyFacts: TypeAlias = Facts | ConflictFacts | CalendarFacts
 
 
 def facts_of(news: News, stored: Mapping[str, Any]) -> AnyFacts:
-    """Back from ``as_json``."""
+    """Back from ``stored``."""
     match news:
         case News.CONFLICT_FOUND:
             return ConflictFacts.model_validate(stored)

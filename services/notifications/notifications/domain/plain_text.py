@@ -12,9 +12,20 @@ def one_line(text: str | None, longest: int = _LONGEST) -> str:
     is gone; everything else is taken literally."""
     if not text:
         return ""
+    if len(text) <= longest and _is_plain(text):
+        return text
     words = "".join(_visible(character) for character in text[: longest * 8]).split()
     line = _few_marks(unicodedata.normalize("NFC", " ".join(words)))
     return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
+
+
+def _is_plain(text: str) -> bool:
+    """Nothing in it has to be changed; true of most names."""
+    if not text.isprintable() or "  " in text or text.strip() != text:
+        return False
+    return text.isascii() or (
+        unicodedata.is_normalized("NFC", text) and not any(map(unicodedata.combining, text))
+    )
 
 
 def _visible(character: str) -> str:

@@ -58,14 +58,16 @@ class Telling:
         return uuid5(NAMESPACE_OID, f"medic:{self.dedupe_key}")
 
 
-def tellings_at_once(appointment: AppointmentEvent, recipients: Recipients) -> list[Telling]:
+def tellings_at_once(
+    appointment: AppointmentEvent, facts: Facts, recipients: Recipients
+) -> list[Telling]:
     """For both parties, or nothing."""
     news = news_of(appointment)
     if news is None:
         return []
     about = About(id=appointment.id, version=appointment.version, status=appointment.status)
     return [
-        _telling(line, way, about, Facts.of(appointment), None, useful_until(appointment))
+        _telling(line, way, about, facts, None, useful_until(appointment))
         for line in lines_at_once(news)
         for way in recipients[line.party].ways(line)
     ]

@@ -95,7 +95,7 @@ def _row(telling: Telling, now: datetime) -> dict[str, Any]:
         "appointment_id": about and about.id,
         "appointment_version": about and about.version,
         "appointment_status": about and about.status,
-        "payload": telling.facts.as_json(),
+        "payload": telling.facts.stored,
         "due_at": telling.due_at,
         "expires_at": telling.expires_at,
         "event": event and outbox.row(event),

@@ -50,12 +50,12 @@ ORDER BY a.id
 
 async def follow_appointment(db: Connection, appointment: AppointmentEvent) -> None:
     """Tell both parties what is new; an event that comes late, or again, tells nothing."""
-    known = await _remember(db, appointment)
+    facts = Facts.of(appointment)
+    known = await _remember(db, appointment, facts)
     if known is None:
         return
     about = About(id=appointment.id, version=appointment.version, status=appointment.status)
-    facts = Facts.of(appointment)
-    told = tellings_at_once(appointment, known.recipients) + tellings_later(
+    told = tellings_at_once(appointment, facts, known.recipients) + tellings_later(
         about, facts, own=known.own_lines, recipients=known.recipients, now=known.now
     )
     if told or known.was_there:
@@ -90,9 +90,8 @@ class _Known:
     recipients: Recipients
 
 
-async def _remember(db: Connection, appointment: AppointmentEvent) -> _Known | None:
+async def _remember(db: Connection, appointment: AppointmentEvent, facts: Facts) -> _Known | None:
     """None when this version, or a newer one, is known already."""
-    facts = Facts.of(appointment)
     row = await db.fetchrow(
         _REMEMBER,
         appointment.id,
@@ -101,7 +100,7 @@ async def _remember(db: Connection, appointment: AppointmentEvent) -> _Known | N
         appointment.user_id,
         appointment.provider_id,
         appointment.end,
-        facts.as_json(),
+        facts.stored,
         appointment.service_id,
     )
     if row is None:

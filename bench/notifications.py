@@ -1,0 +1,329 @@
+"""How fast due jobs leave, against what the mail server takes from a plain client in the same run.
+
+python -m bench.notifications [--jobs 20000]
+"""
+
+import argparse
+import asyncio
+import os
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from email.headerregistry import Address
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from bench.stage import CHECKOUT, Stage, stage
+from notifications.channels.email import EmailChannel
+from notifications.channels.smtp import SmtpServer
+from notifications.consumers import HANDLERS
+from notifications.domain.facts import Facts
+from notifications.domain.job import Contact, Job
+from notifications.domain.news import Party
+from notifications.letters import LetterWriter
+from notifications.unsubscribing import UnsubscribeLinks
+from shared.events.booking import (
+    AppointmentEvent,
+    BookingCancelled,
+    BookingConfirmed,
+    Cancellation,
+    Change,
+)
+from shared.events.envelope import Event
+
+LINES = 20
+SECONDS = 4.0
+CANCELLED = 10_000
+BATCH = 50
+PROVIDER = uuid4()
+_SETTINGS = {"MAIL_FROM": "Clinic <clinic@bench.example>", "LOG_LEVEL": "INFO"}
+
+
+async def drain(on: Stage, jobs: int) -> None:
+    """All at once due, sent by one worker process."""
+    facts = Facts.of(an_appointment())
+    await on.as_admin(
+        "INSERT INTO contacts (party, person_id, version, name, email, language, timezone) "
+        "SELECT 'patient', ('01900000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, 1, "
+        "'Maria Pappas', 'patient' || n || '@bench.example', (ARRAY['en', 'el', 'de'])[n % 3 + 1], "
+        f"'Europe/Athens' FROM generate_series(1, {jobs}) n",
+    )
+    async with on.database.transaction() as db:
+        await db.execute(
+            """
+            WITH made AS (
+                INSERT INTO appointments (id, version, status)
+                SELECT gen_random_uuid(), 2, 'confirmed' FROM generate_series(1, $1::integer)
+                RETURNING id
+            ), numbered AS (SELECT id, row_number() OVER () AS n FROM made)
+            INSERT INTO notification_jobs (id, dedupe_key, kind, channel, party, recipient_id,
+                appointment_id, appointment_version, appointment_status, payload, due_at,
+                expires_at)
+            SELECT gen_random_uuid(), id::text, 'confirmed', 'email', 'patient',
+                ('01900000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, id, 2, 'confirmed',
+                $2::jsonb || jsonb_build_object('appointment_id', id,
+                    'patient_id', ('01900000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid),
+                now(), now() + interval '1 day'
+            FROM numbered
+            """,
+            jobs,
+            facts.stored,
+        )
+    await on.as_admin("VACUUM ANALYZE")
+    async with sink() as (port, sink_pid):
+        bare = await from_a_plain_client(port)
+        sink_before = cpu(sink_pid)
+        started = time.monotonic()
+        async with worker(on, port) as pid:
+            first = memory(pid)
+            half = None
+            while (left := await still_queued(on)) > 0:
+                if half is None and left < jobs / 2:
+                    half = memory(pid)
+                await asyncio.sleep(0.1)
+            seconds = time.monotonic() - started
+            last, used = memory(pid), cpu(pid)
+        sink_used = cpu(sink_pid) - sink_before
+        again = await from_a_plain_client(port)
+    async with on.database.reading() as db:
+        sent = await db.fetchval("SELECT count(*) FROM notification_jobs WHERE status = 'sent'")
+        tries = await db.fetchval("SELECT count(*) FROM notification_deliveries")
+    rate, share = jobs / seconds, jobs / seconds / ((bare + again) / 2)
+    print(f"bare client: {bare:,.0f}/s before, {again:,.0f}/s after ({LINES} lines)")
+    print(f"{jobs:,} due jobs: {rate:,.0f}/s, {share:.0%} of it   (wanted 60%)")
+    print(f"sent {sent:,} in {tries:,} attempts")
+    print(f"processor per message: worker {used / jobs * 1e6:,.0f} µs, ", end="")
+    print(f"mail server {sink_used / jobs * 1e6:,.0f} µs")
+    print(f"memory of the worker: {first:,} KB at first, {half:,} half-way, {last:,} at the end")
+
+
+async def cancel(on: Stage) -> None:
+    """Events of as many cancellations as in a catastrophe, as a consumer takes them."""
+    appointments = [an_appointment() for _ in range(CANCELLED)]
+    await handle(on, [an_event(each) for each in appointments])
+    cancelled = [
+        an_event(an_appointment(BookingCancelled, appointment_id=each.id, version=3))
+        for each in appointments
+    ]
+    started = time.monotonic()
+    await handle(on, cancelled)
+    seconds = time.monotonic() - started
+    async with on.database.reading() as db:
+        left = await db.fetchval(
+            "SELECT count(*) FROM notification_jobs WHERE kind = 'reminder' AND status = 'queued'"
+        )
+    print(f"{CANCELLED:,} cancellations followed in {seconds:.1f} s; {left} reminders left")
+
+
+async def handle(on: Stage, events: list[Event[AppointmentEvent]]) -> None:
+    for at in range(0, len(events), BATCH):
+        async with on.database.transaction() as db:
+            for event in events[at : at + BATCH]:
+                await HANDLERS[type(event.data)](db, event)
+
+
+def an_appointment(
+    kind: type[AppointmentEvent] = BookingConfirmed,
+    *,
+    appointment_id: UUID | None = None,
+    version: int = 2,
+) -> AppointmentEvent:
+    now = datetime.now(UTC)
+    start = now + timedelta(days=3)
+    status = "confirmed" if kind is BookingConfirmed else "cancelled"
+    ended = Cancellation(at=now, cause="provider", by_type="provider", by_id=None, fee_cents=0)
+    return kind(
+        id=appointment_id or uuid4(),
+        version=version,
+        status=status,
+        user_id=uuid4(),
+        provider_id=PROVIDER,
+        provider_name="Dr. Eleni Ioannou",
+        service_id=PROVIDER,
+        service_title="Consultation",
+        timeslot_id="t",
+        start=start,
+        end=start + timedelta(minutes=30),
+        mode="in_person",
+        location_id=None,
+        location_name="Main clinic",
+        location_address="5 Example Street, Athens",
+        room_id=None,
+        price_cents=0,
+        currency="EUR",
+        booked_from="api",
+        hold_expires_at=None,
+        pending_expires_at=None,
+        patient_timezone="Europe/Athens",
+        provider_timezone="Europe/Athens",
+        cancellation=ended if status == "cancelled" else None,
+        rescheduled_from=None,
+        rescheduled_to=None,
+        reschedule_count=0,
+        claims=[],
+        change=Change(action=status, actor_type="system", actor_id=None, at=now),
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def an_event(data: AppointmentEvent) -> Event[AppointmentEvent]:
+    return Event(
+        id=uuid4(),
+        type=data.type,
+        source=data.source,
+        subject=data.subject,
+        sequence=data.sequence,
+        time=datetime.now(UTC),
+        data=data,
+    )
+
+
+@asynccontextmanager
+async def sink() -> AsyncIterator[tuple[int, int]]:
+    """aiosmtpd in a process of its own, which takes everything and keeps nothing."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "aiosmtpd", "--nosetuid", "--listen", f"127.0.0.1:{port}"),
+        *("--class", "aiosmtpd.handlers.Sink"),
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(200):
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.05)
+            else:
+                writer.close()
+                break
+        yield port, process.pid
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def from_a_plain_client(port: int) -> float:
+    """Mails a second, the same letter again and again, over as many lines as a worker has."""
+    content = a_mail()
+    until = time.monotonic() + SECONDS
+    counts = await asyncio.gather(*(_one_line(port, content, until) for _ in range(LINES)))
+    return sum(counts) / SECONDS
+
+
+async def _one_line(port: int, content: bytes, until: float) -> int:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    await reader.readline()
+    writer.write(b"HELO bench\r\n")
+    await reader.readline()
+    sent = 0
+    while time.monotonic() < until:
+        for command in (b"MAIL FROM:<a@bench.example>\r\n", b"RCPT TO:<b@bench.example>\r\n"):
+            writer.write(command)
+            await reader.readline()
+        writer.write(b"DATA\r\n")
+        await reader.readline()
+        writer.write(content + b"\r\n.\r\n")
+        await reader.readline()
+        sent += 1
+    writer.close()
+    return sent
+
+
+def a_mail() -> bytes:
+    now = datetime.now(UTC)
+    contact = Contact(
+        name="Maria Pappas",
+        email="maria@bench.example",
+        phone=None,
+        language="el",
+        timezone="Europe/Athens",
+        is_erased=False,
+    )
+    job = Job(
+        id=uuid4(),
+        kind="confirmed",
+        party=Party.PATIENT,
+        channel="email",
+        fallback=(),
+        recipient_id=uuid4(),
+        recipient=contact,
+        patient_name="Maria Pappas",
+        stored=Facts.of(an_appointment()).stored,
+        appointment_id=uuid4(),
+        version=2,
+        wanted_status="confirmed",
+        appointment_status="confirmed",
+        replaced_version=None,
+        now=now,
+        due_at=now,
+        expires_at=now,
+        unknown_attempts=0,
+        unknown_since=None,
+        traceparent=None,
+    )
+    channel = EmailChannel(
+        SmtpServer.of("smtp://127.0.0.1:1"),
+        sender=Address("Clinic", "clinic", "bench.example"),
+        writer=LetterWriter("https://bench.example"),
+        links=UnsubscribeLinks("https://bench.example", secret="bench"),
+    )
+    return channel.compose(job, "maria@bench.example").content
+
+
+@asynccontextmanager
+async def worker(on: Stage, smtp_port: int) -> AsyncIterator[int]:
+    """A worker as in production; without a broker, so that it does nothing but send."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "notifications.worker"),
+        env=os.environ | on.settings | _SETTINGS | {"SMTP_URL": f"smtp://127.0.0.1:{smtp_port}"},
+        cwd=CHECKOUT,
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        yield process.pid
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def still_queued(on: Stage) -> int:
+    async with on.database.reading() as db:
+        count: int = await db.fetchval(
+            "SELECT count(*) FROM notification_jobs WHERE status IN ('queued', 'sending')"
+        )
+    return count
+
+
+def memory(pid: int) -> int:
+    """Resident, in KB."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+
+def cpu(pid: int) -> float:
+    """Seconds of processor time so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def run(on: Stage, jobs: int = 5_000) -> None:
+    await drain(on, jobs)
+    await cancel(on)
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=5_000)
+    jobs = parser.parse_args().jobs
+    async with stage("notifications") as on:
+        await run(on, jobs)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
