@@ -325,6 +325,24 @@ async def test_410_disables_an_endpoint_at_once(
         assert (answer.status_code, answer.json()["code"]) == (409, "webhook_endpoint_disabled")
 
 
+async def test_what_is_on_its_way_when_an_endpoint_is_disabled_is_not_tried_again(
+    api: AsyncClient, receiver: Receiver, tell: Any, database: Database, rows: Any
+) -> None:
+    made = await an_endpoint(api, receiver.url)
+    await tell(an_appointment())
+    worker = uuid4()
+    async with database.transaction() as db:
+        [claimed] = await deliveries.claim(db, worker, limit=9, lease=timedelta(seconds=9))
+    body = {"url": receiver.url, "isEnabled": False}
+    assert (await api.put(f"{OURS}/{made['id']}", json=body)).status_code == 200
+
+    async with database.transaction() as db:
+        pause = timedelta(seconds=5)
+        await deliveries.fail(db, worker, claimed, status=500, error="status 500", pause=pause)
+
+    assert [row["status"] for row in await rows()] == ["failed"]
+
+
 async def test_days_of_failure_disable_an_endpoint_and_a_success_ends_them(
     api: AsyncClient, receiver: Receiver, tell: Any, deliver: Any, ended: Any, execute: Any
 ) -> None:

@@ -188,11 +188,11 @@ class Hub:
         while True:
             try:
                 await self._read()
-            except (*DatabaseError, OSError) as error:
-                if not is_passing(error):
-                    logger.error("realtime_failed", exc_info=error)
-                else:
+            except Exception as error:  # noqa: BLE001 -- the outermost loop: streams hang on it
+                if is_passing(error):
                     logger.warning("realtime_lost_database", failure=type(error).__name__)
+                else:
+                    logger.error("realtime_failed", exc_info=error)
                 await asyncio.sleep(_FAILURE_PAUSE)
 
     async def _read(self) -> None:

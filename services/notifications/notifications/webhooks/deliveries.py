@@ -103,15 +103,21 @@ async def fail(
     error: str,
     pause: timedelta | None,
 ) -> bool:
-    """Try again after ``pause``, or never; True when the endpoint has been disabled by it."""
+    """Try again after ``pause``, or never, as when the endpoint is disabled by now; True when
+    it has been disabled by this."""
     disabled = await db.fetchval(
         """
-        WITH failed AS (
+        WITH endpoint AS (
+            SELECT is_enabled FROM webhook_endpoints WHERE id = $7 FOR UPDATE
+        ), failed AS (
             UPDATE webhook_deliveries
-            SET status = CASE WHEN $5::interval IS NULL THEN 'failed' ELSE 'queued' END,
-                ended_at = CASE WHEN $5::interval IS NULL THEN now() END,
+            SET status = CASE WHEN is_over THEN 'failed' ELSE 'queued' END,
+                ended_at = CASE WHEN is_over THEN now() END,
                 due_at = coalesce(now() + $5::interval, due_at),
                 locked_by = NULL, locked_until = NULL, last_status = $3, last_error = $4
+            FROM (
+                SELECT $5::interval IS NULL OR NOT is_enabled AS is_over FROM endpoint
+            ) AS decided
             WHERE id = $1 AND locked_by = $2 RETURNING endpoint_id
         )
         UPDATE webhook_endpoints
@@ -128,6 +134,7 @@ async def fail(
         error,
         pause,
         DISABLED_AFTER,
+        claimed.endpoint_id,
     )
     if disabled:
         await drop_queued(db, claimed.endpoint_id)

@@ -115,7 +115,7 @@ async def change(
 
 
 async def remove(db: Connection, owner: UUID | None, endpoint_id: UUID) -> None:
-    """With its log; removing what is gone changes nothing."""
+    """With its log."""
     await one_of(db, owner, endpoint_id, for_update=True)
     await db.execute("DELETE FROM webhook_endpoints WHERE id = $1", endpoint_id)
 
