@@ -11,8 +11,14 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 
 from calendar_sync.app import make_app
+from calendar_sync.calendars.contract import AccessGone
 from calendar_sync.consent_page import page
 from calendar_sync.settings import CalendarSyncSettings
+from calendar_sync.sync.lease import claim
+from calendar_sync.sync.visit import Visits
+from calendar_sync.sync.visitor import Visitor
+from calendar_sync.use_cases.connect import mend
+from calendar_sync.vault import Vault
 from shared.db import Database
 from shared.events.provider import ProviderUpdated
 from shared.http import ASGITransport, AsyncClient, Response, new_client
@@ -22,6 +28,8 @@ from .conftest import OWN_SETTINGS, PROVIDER, Tell
 from .google_double import GoogleDouble
 from .google_double.consent import challenge_of
 from .google_double.server import CLIENT_ID, CLIENT_SECRET
+from .practice import KEYS, POLL, a_practice
+from .remote import Remote
 
 ORIGIN = "https://clinic.example"
 CALLBACK = "/v1/calendar-connections/oauth/google/callback"
@@ -455,3 +463,46 @@ def test_half_a_registration_stops_the_start(
 
     with pytest.raises(ValidationError, match="go together"):
         CalendarSyncSettings(**settings_values | own)
+
+
+# What comes after
+
+
+async def test_the_worker_reads_with_what_the_consent_brought(
+    browser: AsyncClient,
+    app: FastAPI,
+    provider: Headers,
+    google: GoogleDouble,
+    database: Database,
+) -> None:
+    await connect(browser, provider)
+    refreshes = google.consents.refreshes
+    visits = Visits(
+        database, app.state.kinds.by_name, app.state.settings.vault, "clinic.example", POLL
+    )
+    worker = Visitor(database, visits, 1)
+
+    await worker.tick()
+    await worker.idle()
+
+    (connection,) = await connections(browser, provider)
+    assert connection["health"] == "healthy"
+    assert google.consents.refreshes == refreshes == 0
+
+
+async def test_a_visit_with_old_credentials_breaks_nothing_that_is_mended(
+    database: Database, tell: Tell, the_provider: ProviderUpdated
+) -> None:
+    await tell(the_provider)
+    practice = await a_practice(database, PROVIDER, Remote(renew=True))
+    (lease,) = await claim(database, 1)
+    async with database.transaction() as db:
+        await mend(db, practice.id, {"token": "100"}, Vault.of(KEYS))
+    practice.remote.faults = [AccessGone("invalid_grant")]
+
+    await practice.visitor._visits.visit(lease)
+    practice.remote.faults = []
+    await practice.visit()
+
+    assert (await practice.row())["state"] == "connected"
+    assert practice.remote.opened_with[-1] == {"token": "100"}
