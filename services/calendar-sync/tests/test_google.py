@@ -134,7 +134,7 @@ async def test_everything_is_read_and_then_only_what_has_changed(
     google: GoogleDouble, calendar: Calendar, account: GoogleAccount
 ) -> None:
     ids = [google.enter(calendar, start=at(NINE), end=at(NINE + HOUR))["id"] for _ in range(5)]
-    google.most_of_a_page, google.has_empty_pages = 2, True
+    google.lists.most_of_a_page, google.lists.has_empty_pages = 2, True
 
     first, pages = await read(account, calendar)
     quiet, _ = await read(account, calendar, pages[-1].cursor)
@@ -320,7 +320,7 @@ async def test_a_sync_token_that_has_died_is_told_at_any_page(
     _, pages = await read(account, calendar)
     for _ in range(6):
         google.enter(calendar, start=at(NINE), end=at(NINE + HOUR))
-    google.most_of_a_page = 2
+    google.lists.most_of_a_page = 2
     google.faults.plan("GET", "/events", GoogleSaysNo(410, "fullSyncRequired"), skip=page)
 
     changes = account.changes(calendar.id, pages[-1].cursor, window=WINDOW, zone=ATHENS)
@@ -604,7 +604,7 @@ async def test_only_calendars_that_the_account_owns_are_offered(
 ) -> None:
     google.add_calendar("second@group.calendar.google.com", calendar.owner)
     google.add_calendar("shared@group.calendar.google.com", calendar.owner, role="reader")
-    google.most_of_a_page = 1
+    google.lists.most_of_a_page = 1
 
     found = await account.calendars()
 

@@ -157,7 +157,7 @@ async def test_changes_are_read_by_pages_and_sync_tokens(
 ) -> None:
     events = official.events()
     ids = [google.enter(calendar, start=NINE, end=TEN)["id"] for _ in range(5)]
-    google.has_empty_pages = True
+    google.lists.has_empty_pages = True
 
     full = await pages(
         events.list(calendarId="primary", singleEvents=True, maxResults=2, **DECEMBER),

@@ -229,7 +229,7 @@ async def test_a_sync_token_that_dies_in_the_middle_loses_nothing(
         practice.google.remove(practice.calendar, event)
     for day in range(20, 26):
         practice.enter(in_days(day), HOUR)
-    practice.google.most_of_a_page = 3
+    practice.google.lists.most_of_a_page = 3
     gone = GoogleSaysNo(410, "fullSyncRequired")
     practice.google.faults.plan("GET", "/events", gone, skip=page)
 
@@ -247,7 +247,7 @@ async def test_busy_times_never_vanish_while_everything_is_read_anew(
     await practice.visit()
     before = await practice.busy()
     practice.google.forget_sync_tokens(practice.calendar)
-    practice.google.most_of_a_page = 2
+    practice.google.lists.most_of_a_page = 2
     # The token is dead, and then the full reading breaks off after its first page.
     practice.google.faults.plan("GET", "/events", GoogleSaysNo(503, "backendError"), skip=2)
 
@@ -383,7 +383,7 @@ async def test_whatever_happens_the_end_is_the_remote_truth(
 ) -> None:
     chance = random.Random(seed)
     google, calendar = practice.google, practice.calendar
-    google.most_of_a_page = 3
+    google.lists.most_of_a_page = 3
     by_hand: list[str] = []
     standing: dict[UUID, tuple[int, datetime]] = {}
 

@@ -24,7 +24,7 @@ from calendar_sync.calendars.retry_after import retry_after
 from shared.http import AsyncClient, HTTPError, Response
 from shared.observability import logger
 
-_CALL_SECONDS = 15.0
+_CALL_SECONDS = 12.0
 _EARLY = timedelta(minutes=1)
 """A token is renewed so long before its end, so that none dies on its way."""
 

@@ -86,7 +86,10 @@ class GoogleAccount:
             yield page
             if page.cursor is not None:
                 return
-            wanted["pageToken"] = _text(answer, "nextPageToken")
+            following = _text(answer, "nextPageToken")
+            if following == wanted.get("pageToken"):
+                raise Temporary("answer_unreadable")
+            wanted["pageToken"] = following
 
     async def put(self, calendar_id: str, event: OurEvent, *, etag: str | None) -> Written:
         """With an etag one request; else a new event's is one, and an old one's three."""
