@@ -561,6 +561,29 @@ async def test_a_token_is_renewed_when_it_has_ended_and_kept_before_it_is_used(
     assert saved[-1]["access_token"] in grant.access_tokens
 
 
+@pytest.mark.parametrize("ends_at", ["0", "99999999999"])
+async def test_a_clock_that_was_wrong_costs_one_renewal(
+    google: GoogleDouble, calendar: Calendar, grant: Grant, ends_at: str
+) -> None:
+    saved: list[Credentials] = []
+
+    async def save(credentials: Credentials) -> None:
+        saved.append(credentials)
+
+    before = {
+        "access_token": "ya29.ended-long-ago",
+        "refresh_token": grant.refresh_token,
+        "expires_at": ends_at,
+    }
+    async with new_client() as http:
+        kind = GoogleKind(OAuth(http, registered(google)), google.api_url)
+        async with kind.open(before, save) as account:
+            for _ in range(3):
+                await account.calendars()
+
+    assert google.consents.refreshes == len(saved) == 1
+
+
 async def test_many_requests_at_once_renew_once(
     google: GoogleDouble, calendar: Calendar, account: GoogleAccount, saved: list[Credentials]
 ) -> None:

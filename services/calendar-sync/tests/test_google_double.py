@@ -5,7 +5,10 @@ from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
 
+import google_auth_httplib2
+import httplib2
 import pytest
+from google.auth.exceptions import RefreshError
 from google.oauth2.credentials import Credentials
 from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
@@ -13,6 +16,7 @@ from googleapiclient.errors import HttpError
 from .google_double import GoogleDouble
 from .google_double.discovery import strangers
 from .google_double.refusals import GoogleSaysNo
+from .google_double.server import CLIENT_ID, CLIENT_SECRET
 from .google_double.store import Calendar
 
 Call = Callable[..., Any]
@@ -306,6 +310,32 @@ async def test_channels_are_opened_told_through_and_stopped(
     assert no_https == (400, "push.webhookUrlNotHttps")
     assert too_short == (400, "pushInvalidTtl")
     assert stopped_twice == (404, "notFound")
+
+
+async def test_googles_own_library_renews_tokens_until_the_owner_objects(
+    google: GoogleDouble, calendar: Calendar
+) -> None:
+    grant = google.sign_in()
+    credentials = Credentials(
+        None,
+        refresh_token=grant.refresh_token,
+        token_uri=f"{google.url}/token",
+        client_id=CLIENT_ID,
+        client_secret=CLIENT_SECRET,
+    )
+    http = httplib2.Http()
+    transport = google_auth_httplib2.Request(http)
+
+    await asyncio.to_thread(credentials.refresh, transport)
+    is_valid, token = credentials.valid, credentials.token
+    google.consents.revoke(calendar.owner)
+    with pytest.raises(RefreshError, match="invalid_grant"):
+        await asyncio.to_thread(credentials.refresh, transport)
+    http.close()
+
+    assert is_valid
+    assert token in grant.access_tokens
+    assert credentials.refresh_token == grant.refresh_token
 
 
 async def test_tokens_end_and_faults_come_when_planned(

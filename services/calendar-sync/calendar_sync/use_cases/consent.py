@@ -20,7 +20,11 @@ from shared.ids import new_id
 
 LASTS = timedelta(minutes=10)
 
-_FORGET = "DELETE FROM consents WHERE expires_at < now()"
+_FORGET = """
+DELETE FROM consents WHERE state_hash IN (
+    SELECT state_hash FROM consents WHERE expires_at < now() LIMIT 100 FOR UPDATE SKIP LOCKED
+)
+"""
 _BEGIN = """
 INSERT INTO consents
     (state_hash, kind, provider_id, started_by, connection_id, verifier, expires_at)
