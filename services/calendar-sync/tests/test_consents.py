@@ -506,3 +506,33 @@ async def test_a_visit_with_old_credentials_breaks_nothing_that_is_mended(
 
     assert (await practice.row())["state"] == "connected"
     assert practice.remote.opened_with[-1] == {"token": "100"}
+
+
+ODD = [
+    "",
+    "state=&code=&error=",
+    "state=%00&code=x",
+    "state=x&code=%00",
+    "state=%ED%A0%80&code=%ED%A0%80",
+    "state=%FF%FE&code=x",
+    "state=" + "x" * 4001,
+    "state=x&state=y&code=z",
+    "state=x%0D%0ASet-Cookie:%20a=b&code=x",
+    "state={{7*7}}&code=%3Cscript%3E&error=%3Cscript%3E",
+    "state=%E2%80%AEx&code=x",
+    "state[]=x&code=y&__proto__=z",
+]
+
+
+async def test_odd_ways_back_lead_nowhere(browser: AsyncClient, provider: Headers) -> None:
+    cookies = b"consent-=x; consent-0=\xe9; =; ;;"
+
+    answers = [
+        await browser.get(f"{CALLBACK}?{query}", headers={b"Accept": accept, b"Cookie": cookies})
+        for query in ODD
+        for accept in (b"text/html", b"application/json")
+    ]
+
+    assert {answer.status_code for answer in answers} == {400, 404, 422}
+    assert not any("<script>" in answer.text for answer in answers)
+    assert await connections(browser, provider) == []
