@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -32,7 +33,7 @@ from calendar_sync.calendars.google import GoogleAccount, GoogleKind, events, re
 from calendar_sync.calendars.google.events import ids_of
 from calendar_sync.calendars.oauth import OAuth
 from calendar_sync.calendars.retry_after import retry_after
-from shared.http import new_client
+from shared.http import MockTransport, Request, Response, new_client
 from shared.ids import new_id
 
 from .google_double import GoogleDouble
@@ -611,6 +612,74 @@ async def test_a_wrong_client_secret_breaks_nobodys_connection(
 
     with pytest.raises(Temporary, match="oauth_client_refused"):
         await account.calendars()
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b""),
+        (200, b"[]"),
+        (200, b"<html>"),
+        (200, b'{"access_token": 7, "expires_in": 3600}'),
+        (200, b'{"access_token": "a b", "expires_in": 3600}'),
+        (200, b'{"access_token": "a\\r\\nX-Y: z", "expires_in": 3600}'),
+        (302, b""),
+        (400, b"[]"),
+        (400, b'{"error": {"code": 400}}'),
+        (400, b'{"error": ["invalid_grant"]}'),
+        (400, b'{"error": "invalid_request"}'),
+        (403, b'{"error": {"code": 403, "errors": 7}}'),
+        (429, b"slow down"),
+        (503, b""),
+    ],
+)
+async def test_odd_answers_of_the_token_server_are_temporary(status: int, body: bytes) -> None:
+    await _asked_with_odd_answers(OddAnswers(token=(status, body)))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{",
+        b'{"items": {}, "nextSyncToken": "x"}',
+        b'{"items": [], "nextSyncToken": 7}',
+        b'{"items": [], "nextPageToken": 7}',
+        b'{"items": [], "nextPageToken": "same"}',
+        b'{"items": []}',
+    ],
+)
+async def test_odd_answers_of_the_calendar_are_temporary(body: bytes) -> None:
+    await _asked_with_odd_answers(OddAnswers(events=(200, body)))
+
+
+@dataclass
+class OddAnswers:
+    token: tuple[int, bytes] = (200, b'{"access_token": "t", "expires_in": 3600}')
+    events: tuple[int, bytes] = (200, b'{"items": [], "nextSyncToken": "x"}')
+
+    def __call__(self, request: Request) -> Response:
+        status, body = self.token if request.url.path == "/token" else self.events
+        return Response(status, content=body)
+
+
+async def _asked_with_odd_answers(answers: OddAnswers) -> None:
+    async def save(credentials: Credentials) -> None: ...
+
+    where = registration(
+        client_id="x",
+        client_secret="y",
+        authorize_url="",
+        token_url="https://google.test/token",
+        revoke_url="",
+    )
+    async with new_client(transport=MockTransport(answers)) as http:
+        kind = GoogleKind(OAuth(http, where), "https://google.test/api")
+        async with kind.open({"refresh_token": "r"}, save) as account:
+            with pytest.raises(Temporary):
+                async for _ in account.changes("primary", None, window=WINDOW, zone=ATHENS):
+                    pass
 
 
 async def test_access_that_is_given_back_is_gone(

@@ -118,8 +118,7 @@ class OAuth:
             return answer
         if response.status_code == 429 or response.status_code >= 500:
             raise Temporary("provider_busy", retry_after(response.headers))
-        error = answer.get("error")
-        if error in _GONE:
+        if str(answer.get("error")) in _GONE:
             raise AccessGone("invalid_grant")
         # Whatever else it is, it is about this platform's registration and not about the account.
         logger.error("calendar_oauth_refused", status=response.status_code)
