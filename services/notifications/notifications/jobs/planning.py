@@ -25,8 +25,11 @@ WITH given AS (
         appointment_version integer, appointment_status text, payload jsonb, due_at timestamptz,
         expires_at timestamptz, event jsonb)
 ), before AS (
-    SELECT j.dedupe_key, j.due_at FROM notification_jobs j JOIN given USING (dedupe_key)
-    WHERE j.status = 'queued'
+    -- LIMIT keeps the plan to the index, also one that was made while the table was empty.
+    SELECT given.dedupe_key, queued.due_at FROM given, LATERAL (
+        SELECT j.due_at FROM notification_jobs j
+        WHERE j.dedupe_key = given.dedupe_key AND j.status = 'queued' LIMIT 1
+    ) queued
 ), planned AS (
     INSERT INTO notification_jobs AS j (id, dedupe_key, kind, channel, fallback, party,
         recipient_id, appointment_id, appointment_version, appointment_status, payload, due_at,
