@@ -133,15 +133,15 @@ async def test_a_worker_killed_while_it_writes_leaves_one_event(
     tell: Tell,
     confirmed: AppointmentEvent,
 ) -> None:
-    graph.hold_after.clear()
+    graph.events.hold_after.clear()
     await tell(confirmed)
     await practice.visitor.tick()
-    await asyncio.wait_for(graph.made.wait(), 10)
+    await asyncio.wait_for(graph.events.made.wait(), 10)
     killed = list(practice.visitor._under_way)
     for task in killed:
         task.cancel()
     await asyncio.gather(*killed, return_exceptions=True)
-    graph.hold_after.set()
+    graph.events.hold_after.set()
     assert ours(mailbox) == [AT]
     await practice.sql("UPDATE connections SET lease_until = NULL")  # it ends by itself
 
@@ -173,7 +173,7 @@ async def test_what_its_owner_does_to_our_event_is_put_right(
 async def test_a_cursor_that_dies_between_pages_frees_nothing_meanwhile(
     graph: GraphDouble, mailbox: Mailbox, practice: Practice
 ) -> None:
-    graph.page_size = 3
+    graph.rounds.page_size = 3
     for number in range(10):
         mailbox.add(in_days(2 + number))
     await practice.visit()
@@ -181,7 +181,7 @@ async def test_a_cursor_that_dies_between_pages_frees_nothing_meanwhile(
     assert known == truth(mailbox, practice)
     for number in range(8):
         mailbox.add(in_days(20 + number))
-    graph.cursors_die_after = 2
+    graph.rounds.die_after = 2
 
     for _ in range(3):
         await practice.visit()
@@ -259,8 +259,8 @@ async def test_after_a_storm_the_end_is_the_truth(
     seed: int,
 ) -> None:
     chance = random.Random(seed)
-    graph.page_size = 4
-    graph.replays = True
+    graph.rounds.page_size = 4
+    graph.rounds.replays = True
     graph.subscriptions.lost = 0.3
     graph.subscriptions.repeats = 2
     owner = _Owner(mailbox, chance)
@@ -341,13 +341,13 @@ async def _something_happens_here(
 def _something_goes_wrong(graph: GraphDouble, chance: random.Random) -> None:
     match chance.randrange(12):
         case 0:
-            graph.expire_cursors()
+            graph.rounds.expire()
         case 1:
             graph.faults.append(Fault("*", "", chance.choice([429, 500, 503]), retry_after=1))
         case 2:
             graph.faults.append(Fault("*", "/events", 0, is_done=True))
         case 3:
-            graph.cursors_die_after = chance.randrange(3)
+            graph.rounds.die_after = chance.randrange(3)
         case 4:
             graph.advance(chance.choice([1, -1]) * timedelta(minutes=100))
         case 5:

@@ -91,7 +91,7 @@ async def test_the_calendars_of_an_account(account: MicrosoftAccount, mailbox: M
 async def test_everything_in_the_window_is_read_page_by_page(
     graph: GraphDouble, mailbox: Mailbox, reading: Reading
 ) -> None:
-    graph.page_size = 7
+    graph.rounds.page_size = 7
     for day in range(60):
         mailbox.add(MONDAY + timedelta(days=10 * day))
 
@@ -105,7 +105,7 @@ async def test_everything_in_the_window_is_read_page_by_page(
 async def test_a_reading_goes_on_after_any_page(
     graph: GraphDouble, mailbox: Mailbox, reading: Reading
 ) -> None:
-    graph.page_size = 2
+    graph.rounds.page_size = 2
     for day in range(6):
         mailbox.add(MONDAY + timedelta(days=day))
     await reading.go_on()
@@ -122,7 +122,7 @@ async def test_a_reading_goes_on_after_any_page(
 async def test_later_only_what_has_changed_is_read(
     graph: GraphDouble, mailbox: Mailbox, reading: Reading, *, replays: bool
 ) -> None:
-    graph.replays = replays
+    graph.rounds.replays = replays
     kept, moved, gone, away, freed = (mailbox.add(MONDAY + n * HOUR) for n in range(5))
     await reading.go_on()
     for _ in range(2):
@@ -174,7 +174,7 @@ async def test_a_series_keeps_its_local_time_when_the_clocks_change(
 async def test_a_series_is_as_its_owner_left_it(
     graph: GraphDouble, mailbox: Mailbox, reading: Reading
 ) -> None:
-    graph.page_size = 5
+    graph.rounds.page_size = 5
     series = mailbox.add(
         MONDAY, HOUR, windows_zone="GTB Standard Time", recurrence=Recurrence(every=1, count=40)
     )
@@ -206,7 +206,7 @@ async def test_a_series_is_as_its_owner_left_it(
 async def test_a_series_that_was_mentioned_is_never_left_out_by_going_on(
     graph: GraphDouble, mailbox: Mailbox, reading: Reading
 ) -> None:
-    graph.page_size = 3
+    graph.rounds.page_size = 3
     mailbox.add(MONDAY, recurrence=Recurrence(every=1, count=4))
     mailbox.add(MONDAY + HOUR)
 
@@ -226,7 +226,7 @@ async def test_a_cursor_that_is_gone_is_said_to_be(
 ) -> None:
     for _ in range(tries + 1):  # Graph says it in two ways
         await reading.go_on()
-    graph.expire_cursors()
+    graph.rounds.expire()
 
     with pytest.raises(CursorGone):
         await reading.go_on()
@@ -235,12 +235,12 @@ async def test_a_cursor_that_is_gone_is_said_to_be(
 async def test_a_cursor_dies_between_two_pages(
     graph: GraphDouble, mailbox: Mailbox, account: MicrosoftAccount
 ) -> None:
-    graph.page_size = 1
+    graph.rounds.page_size = 1
     for _ in range(3):
         mailbox.add(MONDAY)
     pages = account.changes(mailbox.default.id, None, window=WINDOW, zone=ATHENS)
     await anext(pages)
-    graph.expire_cursors()
+    graph.rounds.expire()
 
     with pytest.raises(CursorGone):
         await anext(pages)

@@ -148,7 +148,9 @@ async def test_an_event_changed_at_the_last_moment_is_stale(
 ) -> None:
     event = an_event()
     written = await account.put(mailbox.default.id, event, etag=None)
-    graph.before_patch = lambda: mailbox.change(mailbox.default.events[written.id], subject="Mine")
+    graph.events.before_patch = lambda: mailbox.change(
+        mailbox.default.events[written.id], subject="Mine"
+    )
 
     with pytest.raises(Stale):
         await account.put(mailbox.default.id, event, etag=written.etag)

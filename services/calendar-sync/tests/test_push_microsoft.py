@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from calendar_sync.use_cases.choose import choose
 from calendar_sync.use_cases.disconnect import disconnect
@@ -284,6 +285,7 @@ async def test_forged_messages_have_no_effect(
     await practice.visit()
     id_, _, secret = the_subscription(graph).client_state.partition(".")
     before = (await practice.row(), await channels(practice))
+    counted = unknown_messages()
 
     for forged in (f"{id_}.", f"{id_}.{secret[:-1]}", f"{id_}.{secret}x", secret, f"x.{secret}"):
         for event in ("missed", "subscriptionRemoved"):
@@ -294,6 +296,12 @@ async def test_forged_messages_have_no_effect(
     answer = await client.post("/v1/webhooks/calendar/google", headers=google)
     assert answer.status_code == 404
     assert (await practice.row(), await channels(practice)) == before
+    assert unknown_messages() == counted + 10
+
+
+def unknown_messages() -> float:
+    labels = {"kind": "microsoft", "outcome": "unknown"}
+    return REGISTRY.get_sample_value("calendar_messages_total", labels) or 0
 
 
 async def test_one_forged_message_among_good_ones_has_no_effect(

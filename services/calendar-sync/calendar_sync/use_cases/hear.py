@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Literal, NamedTuple
 from uuid import UUID
 
+from prometheus_client import Counter
+
 from calendar_sync.refusals import ChannelNotFound
 from calendar_sync.sync.channels import hash_of
 from shared.db import Connection
@@ -13,6 +15,12 @@ from shared.events.calendar import CalendarKind
 
 REST = timedelta(milliseconds=500)
 """So long after a visit began there is no other one only for what is told."""
+
+_MESSAGES = Counter(
+    "calendar_messages",
+    "Messages about changes, by whether they came through a channel of ours.",
+    ["kind", "outcome"],
+)
 
 What = Literal["changed", "opened", "must_renew", "removed"]
 
@@ -70,6 +78,8 @@ async def hear(db: Connection, kind: CalendarKind, messages: Sequence[Message]) 
             channels[each.channel_id]["secret_hash"] if each.channel_id in channels else _NO_HASH,
         )
     ]
+    _MESSAGES.labels(kind, "heard").inc(len(believed))
+    _MESSAGES.labels(kind, "unknown").inc(max(len(messages), 1) - len(believed))
     if not believed:
         raise ChannelNotFound
     told = {channels[e.channel_id]["connection_id"] for e in believed if e.what != "opened"}
