@@ -28,7 +28,7 @@ from shared.ids import new_id
 from .conftest import OWN_SETTINGS, PROVIDER, AnAppointment, Tell
 from .google_double.refusals import GoogleSaysNo
 from .google_double.server import CLIENT_ID, CLIENT_SECRET
-from .google_practice import GooglePractice, a_google_practice, at
+from .google_practice import GooglePractice, a_google_practice, at, is_ours
 from .practice import DAY, HOUR, in_days
 
 AT, LATER = in_days(5), in_days(6)
@@ -143,6 +143,22 @@ async def test_drift_is_repaired_and_the_appointment_stays(
     assert practice.written() == [AT]
     assert await practice.busy() == []
     assert len(practice.calendar.events) == 1
+
+
+async def test_an_event_of_ours_that_was_deleted_before_it_was_ever_read_is_missed(
+    practice: GooglePractice, tell: Tell, confirmed: AppointmentEvent
+) -> None:
+    await tell(confirmed)
+    # The reading after the writing is as if the worker had died before it.
+    practice.google.faults.plan("GET", "/events", GoogleSaysNo(503, "backendError"))
+    await practice.visit()
+    (item,) = practice.live()
+    practice.google.remove(practice.calendar, item["id"])
+    practice.google.forget_sync_tokens(practice.calendar)
+
+    await practice.visit()
+
+    assert practice.written() == [AT]
 
 
 async def test_drift_may_be_left(
@@ -386,6 +402,7 @@ async def test_whatever_happens_the_end_is_the_remote_truth(
     google.lists.most_of_a_page = 3
     by_hand: list[str] = []
     standing: dict[UUID, tuple[int, datetime]] = {}
+    touched: list[str] = []
 
     def a_time() -> datetime:
         return in_days(chance.randrange(2, 60), chance.randrange(6, 18))
@@ -400,6 +417,39 @@ async def test_whatever_happens_the_end_is_the_remote_truth(
             id_ = chance.choice(list(standing))
             version, start = standing.pop(id_)
             await tell(an_appointment(BookingCancelled, id=id_, version=version + 1, start=start))
+
+    async def move() -> None:
+        if standing:
+            old, new = chance.choice(list(standing)), new_id()
+            version, before = standing.pop(old)
+            standing[new] = (2, a_time())
+            told = [
+                an_appointment(
+                    BookingRescheduled, id=new, start=standing[new][1], rescheduled_from=old
+                ),
+                an_appointment(
+                    BookingCancelled,
+                    id=old,
+                    version=version + 1,
+                    start=before,
+                    rescheduled_to=new,
+                ),
+            ]
+            chance.shuffle(told)
+            await tell(*told)
+
+    def drift() -> None:
+        # More often than three times in a row it is left to whoever insists.
+        ours = [each["id"] for each in practice.live() if is_ours(each)]
+        calm = [each for each in ours if touched.count(each) < 3]
+        if calm:
+            id_ = chance.choice(calm)
+            touched.append(id_)
+            start = a_time()
+            if chance.random() < 0.5:
+                google.remove(calendar, id_)
+            else:
+                google.edit(calendar, id_, start=at(start), end=at(start + HOUR))
 
     async def fault() -> None:
         method, path = chance.choice(
@@ -416,8 +466,8 @@ async def test_whatever_happens_the_end_is_the_remote_truth(
         skip, is_after = chance.randrange(3), chance.random() < 0.5
         google.faults.plan(method, path, refusal, is_after=is_after, skip=skip)
 
-    for _ in range(50):
-        match chance.randrange(9):
+    for _ in range(60):
+        match chance.randrange(11):
             case 0 | 1:
                 by_hand.append(practice.enter(a_time(), HOUR))
             case 2:
@@ -435,6 +485,10 @@ async def test_whatever_happens_the_end_is_the_remote_truth(
             case 7:
                 await fault()
             case 8:
+                await move()
+            case 9:
+                drift()
+            case 10:
                 match chance.randrange(4):
                     case 0:
                         google.forget_sync_tokens(calendar)

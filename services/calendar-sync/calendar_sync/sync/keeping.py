@@ -56,6 +56,15 @@ ON CONFLICT (connection_id, starts_at) DO UPDATE SET is_changed = true
 _OLDER = """
 SELECT external_id FROM external_events WHERE calendar_id = $1 AND generation < $2 LIMIT $3
 """
+# It may have come and gone since the last time that anything was read.
+_MISSED = """
+SELECT external_id FROM written_events AS written
+WHERE calendar_id = $1 AND external_id IS NOT NULL AND ends_at > $2 AND starts_at < $3
+    AND NOT EXISTS (
+        SELECT FROM external_events AS known
+        WHERE known.calendar_id = $1 AND known.external_id = written.external_id
+    )
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +99,19 @@ class Keeping:
             yield db
 
     async def forget_older_generations(self) -> None:
-        """What a full reading has not seen is not there any more."""
+        """What a full reading has not seen is not there any more, be it an event of ours."""
         while True:
             async with self.transaction() as db:
                 rows = await db.fetch(_OLDER, self.calendar_id, self.generation, _AT_ONCE)
                 gone = {row["external_id"]: ExternalEvent(id=row["external_id"]) for row in rows}
                 await self._keep(db, gone, {id_: [] for id_ in gone}, {})
             if len(rows) < _AT_ONCE:
-                return
+                break
+        window = self.reader.window
+        async with self.transaction() as db:
+            rows = await db.fetch(_MISSED, self.calendar_id, window.start, window.end)
+            missed = {row["external_id"]: ExternalEvent(id=row["external_id"]) for row in rows}
+            await drift.look_for_drift(db, self.lease, self.calendar_id, missed, self.reader.zone)
 
     async def _keep(
         self,
