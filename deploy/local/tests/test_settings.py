@@ -47,9 +47,7 @@ def test_compose_gives_each_service_its_settings(service: Service, kind: str) ->
 
     # ${NAME:-default}, and a name alone, as compose fills them in where nothing is set.
     given = {name: str(value) for name, value in environment.items() if value is not None}
-    accepted(
-        service, {n: re.sub(r"\$\{\w+:-(.*?)\}", r"\1", value) for n, value in given.items()}
-    )
+    accepted(service, {n: re.sub(r"\$\{\w+:-(.*?)\}", r"\1", value) for n, value in given.items()})
 
 
 def test_compose_fills_in_every_value_of_the_gateway_template() -> None:
