@@ -132,6 +132,6 @@ def _message(element: Any) -> Message | None:
 
 def _uuid(text: str) -> UUID | None:
     try:
-        return UUID(text) if len(text) == 36 else None
+        return UUID(text)
     except ValueError:
         return None
