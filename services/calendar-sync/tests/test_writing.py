@@ -81,6 +81,20 @@ async def test_our_own_events_never_make_busy(
     assert await practice.busy() == []
 
 
+async def test_our_own_events_never_make_busy_though_their_mark_is_lost(
+    practice: Practice, tell: Tell, confirmed: AppointmentEvent
+) -> None:
+    await tell(confirmed)
+    await practice.visit(wait=False)
+    (event,) = practice.remote.ours()
+    practice.remote.set(event.id, AT, AT + HOUR / 2)
+
+    await practice.visit()
+
+    assert practice.remote.ours() == []
+    assert await practice.busy() == []
+
+
 async def test_a_cancelled_appointment_is_removed(
     practice: Practice, tell: Tell, confirmed: AppointmentEvent, an_appointment: AnAppointment
 ) -> None:

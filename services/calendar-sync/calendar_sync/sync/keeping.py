@@ -57,6 +57,9 @@ _OLDER = """
 SELECT external_id FROM external_events WHERE calendar_id = $1 AND generation < $2 LIMIT $3
 """
 # It may have come and gone since the last time that anything was read.
+_WRITTEN_BY_US = """
+SELECT external_id FROM written_events WHERE calendar_id = $1 AND external_id = ANY ($2::text[])
+"""
 _MISSED = """
 SELECT external_id FROM written_events AS written
 WHERE calendar_id = $1 AND external_id IS NOT NULL AND ends_at > $2 AND starts_at < $3
@@ -87,6 +90,9 @@ class Keeping:
                 "calendar_event_unreadable", connection=str(self.lease.id), reason=each.reason
             )
         async with self.transaction() as db:
+            # They are ours also where the provider has lost, or does not tell, the mark on them.
+            for row in await db.fetch(_WRITTEN_BY_US, self.calendar_id, list(events)):
+                busy[row["external_id"]] = []
             await self._keep(db, events, busy, unreadable)
             yield db
 
