@@ -34,12 +34,16 @@ class Courier:
         channels: Mapping[str, Channel],
         backoff: Backoff,
         contact_pause: timedelta,
+        most_at_once: int,
     ) -> None:
+        """``most_at_once`` messages are on their way at the same time; further jobs wait, written
+        already, for one of them to end."""
         self._worker = worker
         self._database = database
         self._channels = channels
         self._backoff = backoff
         self._contact_pause = contact_pause
+        self._turns = asyncio.Semaphore(most_at_once)
         self._begin = Together(self._begin_many)
         self._end = Together(self._end_many, pause=_RECORD_PAUSE)
 
@@ -53,7 +57,7 @@ class Courier:
         if channel is None or message is None:
             return
         started = perf_counter()
-        async with channel.line() as send:
+        async with self._turns, channel.line() as send:
             delivery = await self._begin((job, message))
             if delivery is None:
                 return

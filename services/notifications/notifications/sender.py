@@ -25,6 +25,8 @@ from shared.observability import logger, trace_context
 _GRACE = 6.0
 _FAILURE_PAUSE = 0.5
 _PROBE_PAUSE = 5.0
+_IN_HAND_FOR_EACH_LINE = 3
+"""One job is written, one is on its way, and one is being recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,7 @@ class Sender:
         self._channels = {channel.name: channel for channel in channels}
         self._rests = {name: Rest() for name in self._channels}
         self._off = [each.value for each in ChannelName if each not in self._channels]
-        self._most = most_at_once
+        self._most = most_at_once * _IN_HAND_FOR_EACH_LINE
         self._pace = pace or Pace()
         self._id = new_id()
         self._courier = Courier(
@@ -68,6 +70,7 @@ class Sender:
             channels=self._channels,
             backoff=self._pace.backoff,
             contact_pause=self._pace.contact_pause,
+            most_at_once=most_at_once,
         )
         self._in_hand: dict[asyncio.Task[None], UUID] = {}
         self._wake = asyncio.Event()
