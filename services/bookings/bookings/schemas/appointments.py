@@ -9,6 +9,7 @@ from pydantic import Field
 
 from bookings.domain import policy
 from bookings.domain.appointment import Actor, Appointment
+from bookings.domain.calendar_links import calendar_links
 from bookings.domain.options import allowed_actions, fee_now_cents
 from shared.fields import (
     Answer,
@@ -116,6 +117,14 @@ class AuditOut(Answer):
         return cls(**dict(row))
 
 
+class CalendarLinksOut(Answer):
+    """Where an appointment is put into one's own calendar; ``ics`` is a path of this API."""
+
+    google: str
+    outlook: str
+    ics: str
+
+
 class AppointmentOut(Answer):
     id: UUID
     user_id: UUID
@@ -149,6 +158,7 @@ class AppointmentOut(Answer):
     reschedule_count: int
     allowed_actions: list[str]
     participants: list[ParticipantOut]
+    calendar_links: CalendarLinksOut | None
     version: int
     created_at: Instant
     updated_at: Instant
@@ -168,6 +178,7 @@ class AppointmentOut(Answer):
         terms = appointment.terms
         cancelled = appointment.cancellation
         costs = policy.cancellation_policy(appointment)
+        links = calendar_links(appointment)
         return cls(
             id=appointment.id,
             user_id=appointment.patient_id,
@@ -214,6 +225,7 @@ class AppointmentOut(Answer):
             reschedule_count=appointment.reschedule_count,
             allowed_actions=allowed_actions(appointment, by=by, now=now),
             participants=[ParticipantOut(**person) for person in appointment.participants],
+            calendar_links=links and CalendarLinksOut(**links._asdict()),
             version=appointment.version,
             created_at=appointment.created_at,
             updated_at=appointment.updated_at,
