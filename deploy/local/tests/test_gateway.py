@@ -33,6 +33,8 @@ ROUTES = {
     f"/v1/providers/{ID}/appointments?from=x": "bookings",
     f"/v1/providers/{ID}/calendar-feed": "calendar-sync",
     f"/v1/providers/{ID}/calendar-connections/{ID}": "calendar-sync",
+    f"/v1/providers/{ID}/calendar-import/{ID}": "calendar-sync",
+    f"/v1/users/{ID}/calendar-feed/links/{ID}": "calendar-sync",
     "/v1/availability/search": "availability",
     "/v1/reservations": "reservations",
     "/v1/reservations/a-token": "reservations",

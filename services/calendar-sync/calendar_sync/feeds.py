@@ -1,4 +1,4 @@
-"""A provider's calendar feed: what is in it, and a tag that changes exactly when it does."""
+"""A calendar feed: what is in it, and a tag that changes exactly when it does."""
 
 import hashlib
 from collections.abc import Iterable
@@ -10,6 +10,7 @@ from uuid import UUID
 
 from calendar_sync import ics
 from calendar_sync.entries import Entry, Mode, Status
+from calendar_sync.wording import Wording
 
 KEPT_AFTER_END = timedelta(days=90)
 """How long a past appointment stays in the feed; the future has no limit."""
@@ -22,23 +23,26 @@ _LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    provider_name: str
-    timezone: str
+    title: str
+    timezone: str | None
+    wording: Wording
     entries: tuple[Entry, ...]
 
     def written(self, host: str) -> bytes:
         """The feed as a calendar file; takes 0.2 ms for each entry."""
-        return ics.feed(self.entries, name=self.provider_name, timezone=self.timezone, host=host)
+        return ics.feed(
+            self.entries, self.wording, title=self.title, timezone=self.timezone, host=host
+        )
 
     def etag(self, host: str) -> str:
         """Strong: two feeds with the same tag are the same bytes. Costs no writing of the feed."""
-        return _digest(_format(), host, self.provider_name, self.timezone, *self.entries)
+        return _digest(_format(self.wording), host, self.title, self.timezone, *self.entries)
 
 
 @cache
-def _format() -> str:
+def _format(wording: Wording) -> str:
     """Stands for the way feeds are written: another one must change every tag."""
-    return _digest(Feed("", "UTC", tuple(_one_of_each_kind())).written(""))
+    return _digest(Feed("", "UTC", wording, tuple(_one_of_each_kind())).written(""))
 
 
 def _one_of_each_kind() -> Iterable[Entry]:

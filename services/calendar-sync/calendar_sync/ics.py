@@ -10,7 +10,7 @@ from datetime import UTC, timedelta
 from icalendar import Calendar, Event, vText
 
 from calendar_sync.entries import Entry, Status
-from calendar_sync.wording import Wording, neutral, one_line
+from calendar_sync.wording import Wording, one_line
 from shared.appointment_uid import appointment_uid
 
 _PRODUCT = "-//Medic platform//Calendar sync//EN"
@@ -30,17 +30,19 @@ def uid(entry: Entry, host: str) -> str:
     return appointment_uid(entry.id, host)
 
 
-def feed(entries: Iterable[Entry], *, name: str, timezone: str, host: str) -> bytes:
+def feed(
+    entries: Iterable[Entry], wording: Wording, *, title: str, timezone: str | None, host: str
+) -> bytes:
     """A calendar to subscribe to; ``timezone`` is a hint for showing it, the times are in UTC."""
     calendar = _calendar()
-    title = vText(f"Appointments: {one_line(name)}")
-    calendar.add("NAME", title)
-    calendar.add("X-WR-CALNAME", title)
-    calendar.add("X-WR-TIMEZONE", vText(one_line(timezone)))
+    calendar.add("NAME", vText(one_line(title)))
+    calendar.add("X-WR-CALNAME", vText(one_line(title)))
+    if timezone is not None:
+        calendar.add("X-WR-TIMEZONE", vText(one_line(timezone)))
     calendar.add("REFRESH-INTERVAL", _REFRESH, parameters={"VALUE": "DURATION"})
     calendar.add("X-PUBLISHED-TTL", "PT1H")
     for entry in entries:
-        calendar.add_component(_event(entry, neutral, host))
+        calendar.add_component(_event(entry, wording, host))
     return _written(calendar)
 
 

@@ -8,16 +8,20 @@ from uuid import UUID
 
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
+from calendar_sync.access import missing
 from calendar_sync.models import FeedLink, Provider
-from calendar_sync.refusals import FeedLinkNotFound, ProviderNotFound, TooManyFeedLinks
+from calendar_sync.refusals import FeedLinkNotFound, TooManyFeedLinks
+from shared.auth import Principal, Role
 from shared.ids import new_id
 
 MOST_LINKS = 20
-"""Live links of one provider: one for each calendar application, with room to spare."""
+"""Live links of one owner: one for each calendar application, with room to spare."""
 
 _PURPOSE = b"provider's calendar feed\0"
-"""Keeps a token from being good for anything else that tokens are ever made for."""
+"""Keeps a token from being good for anything else that tokens are ever made for. Patients' links
+have the same: every link of before was a provider's, and its token is made anew from this."""
 
 _BYTES = 24
 """192 bits, which are 32 characters."""
@@ -38,45 +42,47 @@ def hash_of(token: str) -> bytes:
 
 
 async def create_link(
-    db: AsyncSession, provider_id: UUID, *, label: str | None, secret: str
+    db: AsyncSession, owner: Principal, *, label: str | None, detailed: bool, secret: str
 ) -> FeedLink:
-    """A new live link; TooManyFeedLinks when the provider has enough of them."""
-    # One at a time for each provider, so that the count holds.
-    await db.execute(
-        select(Provider.id).where(Provider.id == provider_id).with_for_update(key_share=True)
-    )
-    if len(await live_links(db, provider_id)) >= MOST_LINKS:
+    """A new live link; TooManyFeedLinks when the owner has enough of them."""
+    # One at a time for each owner, so that the count holds.
+    await db.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"feed links of {owner.id}"))))
+    if len(await live_links(db, owner)) >= MOST_LINKS:
         raise TooManyFeedLinks(f"{MOST_LINKS} links exist; revoke one that is not needed any more")
     link_id = new_id()
     link = FeedLink(
         id=link_id,
-        provider_id=provider_id,
         label=label,
+        detailed=detailed,
         token_hash=hash_of(token_of(link_id, secret)),
+        **{_column(owner).key: owner.id},
     )
     db.add(link)
     await db.flush()
     return link
 
 
-async def live_links(db: AsyncSession, provider_id: UUID) -> Sequence[FeedLink]:
+async def live_links(db: AsyncSession, owner: Principal) -> Sequence[FeedLink]:
     """The links that have not been revoked, oldest first; ProviderNotFound for no provider."""
-    provider = await db.get(Provider, provider_id)
-    if provider is None or provider.is_deleted:
-        raise ProviderNotFound
-    wanted = select(FeedLink).where(
-        FeedLink.provider_id == provider_id, FeedLink.revoked_at.is_(None)
-    )
+    if owner.role is Role.PROVIDER:
+        provider = await db.get(Provider, owner.id)
+        if provider is None or provider.is_deleted:
+            raise missing(owner)
+    wanted = select(FeedLink).where(_column(owner) == owner.id, FeedLink.revoked_at.is_(None))
     return (await db.scalars(wanted.order_by(FeedLink.id))).all()
 
 
-async def revoke_link(db: AsyncSession, provider_id: UUID, link_id: UUID) -> None:
+async def revoke_link(db: AsyncSession, owner: Principal, link_id: UUID) -> None:
     """The link opens nothing any more; revoking it twice is the same as once."""
     revoked = await db.scalar(
         update(FeedLink)
-        .where(FeedLink.id == link_id, FeedLink.provider_id == provider_id)
+        .where(FeedLink.id == link_id, _column(owner) == owner.id)
         .values(revoked_at=func.coalesce(FeedLink.revoked_at, func.now()))
         .returning(FeedLink.id)
     )
     if revoked is None:
         raise FeedLinkNotFound
+
+
+def _column(owner: Principal) -> InstrumentedAttribute[UUID | None]:
+    return FeedLink.provider_id if owner.role is Role.PROVIDER else FeedLink.user_id

@@ -5,8 +5,12 @@ from uuid import UUID
 
 import asyncpg
 
+from calendar_sync import wording
+from calendar_sync.access import detailed_wording_for
 from calendar_sync.entries import Entry, Mode, Status
 from calendar_sync.feeds import KEPT_AFTER_CANCELLATION, KEPT_AFTER_END, Feed
+from calendar_sync.wording import Wording
+from shared.auth import Principal, Role
 from shared.db import Connection
 
 _ENTRY = """
@@ -16,10 +20,12 @@ _ENTRY = """
 """
 _OF_FEED = f"""
     {_ENTRY}
-    WHERE provider_id = $1 AND ends_at > now() - $2::interval
+    WHERE {{owner}} = $1 AND ends_at > now() - $2::interval
         AND (status <> 'cancelled' OR changed_at > now() - $3::interval)
     ORDER BY starts_at, id
 """
+_OF_PROVIDER = _OF_FEED.format(owner="provider_id")
+_OF_PATIENT = _OF_FEED.format(owner="user_id")
 
 
 async def entry(db: Connection, id_: UUID) -> Entry | None:
@@ -27,24 +33,37 @@ async def entry(db: Connection, id_: UUID) -> Entry | None:
     return _entry(row) if row else None
 
 
-async def feed_of(db: Connection, provider_id: UUID) -> Feed | None:
-    """None when there is no such provider, or no longer."""
-    provider = await db.fetchrow(
-        "SELECT name, timezone FROM providers WHERE id = $1 AND NOT is_deleted", provider_id
-    )
-    if provider is None:
-        return None
-    rows = await db.fetch(_OF_FEED, provider_id, KEPT_AFTER_END, KEPT_AFTER_CANCELLATION)
-    return Feed(provider["name"], provider["timezone"], tuple(map(_entry, rows)))
+async def feed_of(
+    db: Connection, owner: Principal, words: Wording = wording.neutral
+) -> Feed | None:
+    """None when there is no such provider, or no longer; a patient is not asked for."""
+    title, timezone, statement = "Appointments", None, _OF_PATIENT
+    if owner.role is Role.PROVIDER:
+        provider = await db.fetchrow(
+            "SELECT name, timezone FROM providers WHERE id = $1 AND NOT is_deleted", owner.id
+        )
+        if provider is None:
+            return None
+        title, timezone = f"Appointments: {provider['name']}", provider["timezone"]
+        statement = _OF_PROVIDER
+    rows = await db.fetch(statement, owner.id, KEPT_AFTER_END, KEPT_AFTER_CANCELLATION)
+    return Feed(title, timezone, words, tuple(map(_entry, rows)))
 
 
 async def feed_behind(db: Connection, token_hash: bytes) -> Feed | None:
-    """The feed that a live link leads to."""
-    provider_id = await db.fetchval(
-        "SELECT provider_id FROM feed_links WHERE token_hash = $1 AND revoked_at IS NULL",
+    """The feed that a live link leads to, in the words that it was made for."""
+    link = await db.fetchrow(
+        "SELECT provider_id, user_id, detailed FROM feed_links "
+        "WHERE token_hash = $1 AND revoked_at IS NULL",
         token_hash,
     )
-    return await feed_of(db, provider_id) if provider_id else None
+    if link is None:
+        return None
+    owner = Principal(link["user_id"], Role.PATIENT)
+    if link["provider_id"] is not None:
+        owner = Principal(link["provider_id"], Role.PROVIDER)
+    words = detailed_wording_for(owner) if link["detailed"] else wording.neutral
+    return await feed_of(db, owner, words)
 
 
 def _entry(row: asyncpg.Record) -> Entry:

@@ -8,6 +8,11 @@ class ProviderNotFound(NotFound):
     title = "No such provider"
 
 
+class UserNotFound(NotFound):
+    code = "user_not_found"
+    title = "No such user"
+
+
 class AppointmentNotFound(NotFound):
     code = "appointment_not_found"
     title = "No such appointment"
@@ -27,7 +32,7 @@ class FeedLinkNotFound(NotFound):
 
 class TooManyFeedLinks(Conflict):
     code = "too_many_feed_links"
-    title = "The provider has too many links to the calendar feed"
+    title = "There are too many links to the calendar feed"
 
 
 class ConnectionNotFound(NotFound):

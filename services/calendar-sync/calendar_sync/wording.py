@@ -36,8 +36,14 @@ Wording: TypeAlias = Callable[[Entry], Words]
 
 
 def neutral(entry: Entry) -> Words:
-    """For whoever looks at the provider's calendar."""
+    """For whoever looks at somebody's calendar."""
     return Words(f"{_STATE.get(entry.status, '')}{_KIND[entry.mode]}", None, _location(entry))
+
+
+def for_provider(entry: Entry) -> Words:
+    """What is to be done, for the provider's own devices; never with whom."""
+    summary = f"{_STATE.get(entry.status, '')}{_KIND[entry.mode]}: {one_line(entry.service_title)}"
+    return Words(summary, None, _location(entry))
 
 
 def for_patient(entry: Entry) -> Words:

@@ -62,7 +62,7 @@ async def test_a_link_opens_the_feed_without_a_bearer_token(
     linked = await client.get(path_of(made.json()["url"]))
 
     assert made.status_code == 201
-    assert made.json().keys() == {"id", "url", "label", "createdAt"}
+    assert made.json().keys() == {"id", "url", "label", "detailed", "createdAt"}
     own = await client.get(f"/v1/providers/{the_provider.id}/calendar-feed", headers=provider)
     assert linked.status_code == 200
     assert linked.headers["content-type"] == "text/calendar; charset=utf-8"
@@ -118,8 +118,18 @@ async def test_links_are_listed_without_their_addresses(
 
     assert listed.json() == {
         "items": [
-            {"id": first["id"], "label": "my phone", "createdAt": first["createdAt"]},
-            {"id": second["id"], "label": None, "createdAt": second["createdAt"]},
+            {
+                "id": first["id"],
+                "label": "my phone",
+                "detailed": False,
+                "createdAt": first["createdAt"],
+            },
+            {
+                "id": second["id"],
+                "label": None,
+                "detailed": False,
+                "createdAt": second["createdAt"],
+            },
         ]
     }
 

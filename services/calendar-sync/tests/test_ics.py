@@ -108,7 +108,13 @@ def test_a_file_is_complete_by_rfc_5545(an_entry: AnEntry) -> None:
 
 
 def test_a_feed_says_how_often_to_look(an_entry: AnEntry) -> None:
-    content = ics.feed([an_entry()], name="Dr. A", timezone="Europe/Athens", host=HOST)
+    content = ics.feed(
+        [an_entry()],
+        wording.neutral,
+        title="Appointments: Dr. A",
+        timezone="Europe/Athens",
+        host=HOST,
+    )
 
     assert b"REFRESH-INTERVAL;VALUE=DURATION:PT1H\r\n" in content
     assert b"X-PUBLISHED-TTL:PT1H\r\n" in content
@@ -120,7 +126,8 @@ def test_the_same_entries_make_the_same_bytes(an_entry: AnEntry) -> None:
     entries = [an_entry() for _ in range(3)]
 
     first, second = (
-        ics.feed(entries, name="Dr. A", timezone="Europe/Athens", host=HOST) for _ in range(2)
+        ics.feed(entries, wording.neutral, title="Dr. A", timezone="Europe/Athens", host=HOST)
+        for _ in range(2)
     )
 
     assert first == second
@@ -131,7 +138,9 @@ def test_neutral_words_tell_neither_whom_nor_why(an_entry: AnEntry) -> None:
     for mode, status in product(Mode, Status):
         entry = an_entry(mode=mode.value, status=status.value, service_title="HIV test")
 
-        content = ics.feed([entry], name="Dr. A", timezone="UTC", host=HOST).decode()
+        content = ics.feed(
+            [entry], wording.neutral, title="Dr. A", timezone="UTC", host=HOST
+        ).decode()
 
         assert "HIV" not in content
         assert str(entry.user_id) not in content
@@ -212,7 +221,10 @@ def test_hostile_text_stays_inside_its_property(an_entry: AnEntry, text: str) ->
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_stays_inside_the_name_of_the_feed(text: str) -> None:
-    plain, odd = (ics.feed([], name=value, timezone=value, host=HOST) for value in ("plain", text))
+    plain, odd = (
+        ics.feed([], wording.neutral, title=value, timezone=value, host=HOST)
+        for value in ("plain", text)
+    )
 
     assert property_names(odd) == property_names(plain)
     assert set(Calendar.from_ical(odd)) == set(Calendar.from_ical(plain))

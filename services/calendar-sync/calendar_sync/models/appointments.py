@@ -45,6 +45,7 @@ entries = Table(
         name="status_known",
     ),
     Index("entries_provider_id_ends_at_idx", "provider_id", "ends_at"),
+    Index("entries_user_id_ends_at_idx", "user_id", "ends_at"),
     Index("entries_replaces_idx", "replaces", postgresql_where=text("replaces IS NOT NULL")),
 )
 """``replaces`` is the appointment that this one was moved from, once the move is done."""
@@ -63,17 +64,21 @@ class Provider(Base):
 
 
 class FeedLink(Base):
-    """An address under which a provider's feed is read without a bearer token."""
+    """An address under which a provider's or a patient's feed is read without a bearer token."""
 
     __tablename__ = "feed_links"
     __table_args__ = (
+        CheckConstraint("num_nonnulls(provider_id, user_id) = 1", name="one_owner"),
+        Index("feed_links_user_id_idx", "user_id", postgresql_where=text("revoked_at IS NULL")),
         Index(
             "feed_links_provider_id_idx", "provider_id", postgresql_where=text("revoked_at IS NULL")
         ),
     )
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
-    provider_id: Mapped[UUID] = mapped_column(Uuid)
+    provider_id: Mapped[UUID | None] = mapped_column(Uuid)
+    user_id: Mapped[UUID | None] = mapped_column(Uuid)
+    detailed: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     label: Mapped[str | None] = mapped_column(Text)
     token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     created_at: Mapped[datetime] = mapped_column(Instant, server_default=func.now())

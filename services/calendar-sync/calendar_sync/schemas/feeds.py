@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from shared.fields import Answer, Body, Instant, Name
+from shared.fields import Answer, Body, Flag, Instant, Name
 from shared.fields.parsed import Parsed
 
 LinkToken = Annotated[
@@ -16,11 +16,14 @@ LinkToken = Annotated[
 class FeedLinkIn(Body):
     label: Name | None = None
     """Where the link will be used, to tell several apart: "my phone"."""
+    detailed: Flag = False
+    """True when the calendar may say what an appointment is, and to its patient also with whom."""
 
 
 class FeedLinkOut(Answer):
     id: UUID
     label: str | None
+    detailed: bool = False
     created_at: Instant
 
 
