@@ -6,6 +6,7 @@ from availability.use_cases.calendars import (
     follow_connection,
     replace_busy_times,
 )
+from availability.use_cases.imports import follow_import
 from shared.db import Connection
 from shared.events.booking import (
     AppointmentEvent,
@@ -22,6 +23,8 @@ from shared.events.calendar import (
     CalendarConnectionBroken,
     CalendarConnectionConnected,
     CalendarConnectionDeleted,
+    CalendarImportDeleted,
+    CalendarImported,
 )
 from shared.events.envelope import Event
 from shared.messaging import Handlers
@@ -111,6 +114,12 @@ async def follow_calendar(db: Connection, event: Event[ConnectionEvent]) -> None
     await follow_connection(db, event.data)
 
 
+async def follow_calendar_import(
+    db: Connection, event: Event[CalendarImported | CalendarImportDeleted]
+) -> None:
+    await follow_import(db, event.data)
+
+
 HANDLERS: Handlers = {
     BookingHeld: follow_appointment,
     BookingRequested: follow_appointment,
@@ -123,4 +132,6 @@ HANDLERS: Handlers = {
     CalendarConnectionConnected: follow_calendar,
     CalendarConnectionBroken: follow_calendar,
     CalendarConnectionDeleted: follow_calendar,
+    CalendarImported: follow_calendar_import,
+    CalendarImportDeleted: follow_calendar_import,
 }

@@ -1,9 +1,9 @@
 """Makes the read models anew from nothing: ``python -m availability.rebuild``.
 
-Forgets all claims and external busy times, and lets the history of their producers pass through
-the same handlers again. Meanwhile lists show too much time as free; what is taken stays refused,
-because bookings has the last word. Needs AMQP_URL, and AVAILABILITY_DATABASE_URL and the same of
-each producer.
+Forgets all claims, external busy times and imported exceptions, and lets the history of their
+producers pass through the same handlers again. Meanwhile lists show too much time as free; what is
+taken stays refused, because bookings has the last word. Needs AMQP_URL, and
+AVAILABILITY_DATABASE_URL and the same of each producer.
 """
 
 import asyncio
@@ -31,6 +31,8 @@ DELETE FROM appointments;
 DELETE FROM external_busy_times;
 DELETE FROM external_busy_spans;
 DELETE FROM calendar_sources;
+DELETE FROM availability_exceptions WHERE import_id IS NOT NULL;
+DELETE FROM calendar_imports;
 UPDATE schedule_versions SET version = version + 1;
 INSERT INTO schedule_changes (provider_id) SELECT provider_id FROM schedule_versions;
 """

@@ -87,3 +87,10 @@ class TimeOffNotFound(NotFound):
 class BelongsToTimeOff(Conflict):
     code = "belongs_to_time_off"
     title = "This exception follows a time-off request; withdraw the request instead"
+
+
+class BelongsToImport(Conflict):
+    """``importId`` names it; to be open at one of its times, add an exception that opens it."""
+
+    code = "belongs_to_import"
+    title = "This exception follows an imported calendar; import a changed one or take it back"

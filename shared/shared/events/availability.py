@@ -61,8 +61,8 @@ class ConflictFound(EventData):
     """Appointments that were inside the provider's hours are not any more: somebody has to look.
 
     Told once, of those that the change itself has hit; they stay as they are until somebody moves
-    or cancels them. ``cause_id`` is the exception, the time-off request or the calendar connection
-    behind it; new weekly hours have none.
+    or cancels them. ``cause_id`` is the exception (or the import, for the exceptions of one), the
+    time-off request or the calendar connection behind it; new weekly hours have none.
     """
 
     type: ClassVar[str] = "availability.conflict_found"

@@ -1,6 +1,6 @@
 """What calendar-sync tells about providers' own calendars: when they are busy, and how sure it is.
 
-Each is about one connection, whose versions count through all of them.
+Each is about one connection, whose versions count through all of them, or about one import.
 """
 
 from abc import ABC
@@ -108,3 +108,30 @@ class CalendarEventFailed(_AboutEvent):
 
     reason: str
     """A stable code such as ``unreachable``."""
+
+
+class BlockedTime(EventPart):
+    start: datetime
+    end: datetime
+
+
+class CalendarImported(Snapshot):
+    """A calendar file was imported, or imported anew: all the times that it blocks.
+
+    They are in order and apart from each other, and stand until the next word about the import.
+    """
+
+    type: ClassVar[str] = "calendar.imported"
+    source: ClassVar[str] = "/calendar-sync"
+
+    provider_id: UUID
+    blocked: list[BlockedTime]
+
+
+class CalendarImportDeleted(Deletion):
+    """The import is taken back: it blocks nothing any more."""
+
+    type: ClassVar[str] = "calendar.import_deleted"
+    source: ClassVar[str] = "/calendar-sync"
+
+    provider_id: UUID

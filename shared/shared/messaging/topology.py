@@ -53,6 +53,8 @@ LISTENERS: Listeners = {
         "calendar.connection_connected",
         "calendar.connection_broken",
         "calendar.connection_deleted",
+        "calendar.imported",
+        "calendar.import_deleted",
     },
     "bookings": frozenset(
         {

@@ -11,6 +11,7 @@ from availability.models.providers import (
 )
 from availability.models.read_models import (
     appointments,
+    calendar_imports,
     calendar_sources,
     claims,
     external_busy_spans,
@@ -37,6 +38,7 @@ __all__ = [
     "TimeOffRequest",
     "appointment_type_locations",
     "appointments",
+    "calendar_imports",
     "calendar_sources",
     "claims",
     "external_busy_spans",

@@ -114,3 +114,13 @@ calendar_sources = Table(
 )
 """The connections behind the busy times, by the newest word about each; a deleted one stays as
 such, so that no late word revives it. ``told_stale`` when it is announced that nobody reads it."""
+
+calendar_imports = Table(
+    "calendar_imports",
+    Base.metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("provider_id", Uuid, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("is_deleted", Boolean, nullable=False),
+)
+"""The newest word about each import behind imported exceptions; a deleted one stays as such."""

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -97,6 +98,7 @@ class AvailabilityException(Base):
         CheckConstraint("source IN ('manual', 'time_off')", name="source_known"),
         CheckConstraint("ends_at > starts_at", name="end_after_start"),
         Index(None, "provider_id", "ends_at"),
+        Index(None, "import_id", postgresql_where=text("import_id IS NOT NULL")),
     )
 
     provider_id: Mapped[UUID] = mapped_column(ForeignKey(PROVIDER))
@@ -108,6 +110,12 @@ class AvailabilityException(Base):
     scope_room_id: Mapped[UUID | None]
     reason: Mapped[str | None]
     source: Mapped[str] = mapped_column(default="manual")
+    import_id: Mapped[UUID | None]
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from, for those who read it."""
+        return self.source if self.import_id is None else "import"
 
 
 class TimeOffRequest(Base):

@@ -7,7 +7,13 @@ from availability.access import Staff, seen_provider
 from availability.models import AvailabilityException
 from availability.ownership import own
 from availability.ranges import ranges_of
-from availability.refusals import BelongsToTimeOff, ExceptionNotFound, ProviderNotFound, TooMany
+from availability.refusals import (
+    BelongsToImport,
+    BelongsToTimeOff,
+    ExceptionNotFound,
+    ProviderNotFound,
+    TooMany,
+)
 from availability.schemas.exceptions import (
     ExceptionChangesIn,
     ExceptionIn,
@@ -49,7 +55,7 @@ async def create_exception(
 async def list_exceptions(
     provider_id: Id, wanted: FromQuery[ExceptionsQuery], db: Reading, user: Staff
 ) -> ExceptionsOut:
-    """All of them, approved time off included, by their beginning."""
+    """All of them, approved time off and imported calendars included, by their beginning."""
     await seen_provider(db, user, provider_id)
     items, cursor = await ranges_of(
         db,
@@ -81,7 +87,7 @@ async def get_exception(
 @router.patch(
     "/{exception_id}",
     response_model=ExceptionOut,
-    responses=problems(ProviderNotFound, ExceptionNotFound, BelongsToTimeOff),
+    responses=problems(ProviderNotFound, ExceptionNotFound, BelongsToTimeOff, BelongsToImport),
 )
 async def update_exception(
     provider_id: Id, exception_id: Id, body: ExceptionChangesIn, db: Transaction, _: Staff
@@ -93,7 +99,7 @@ async def update_exception(
 @router.delete(
     "/{exception_id}",
     status_code=204,
-    responses=problems(ProviderNotFound, ExceptionNotFound, BelongsToTimeOff),
+    responses=problems(ProviderNotFound, ExceptionNotFound, BelongsToTimeOff, BelongsToImport),
 )
 async def delete_exception(provider_id: Id, exception_id: Id, db: Transaction, _: Staff) -> None:
     """Its range is what the weekly hours make of it again."""

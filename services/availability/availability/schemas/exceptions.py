@@ -65,7 +65,8 @@ class ExceptionOut(Answer):
     location_id: Annotated[UUID | None, Field(validation_alias="scope_location_id")]
     room_id: Annotated[UUID | None, Field(validation_alias="scope_room_id")]
     reason: str | None
-    source: Literal["manual", "time_off"]
+    source: Annotated[Literal["manual", "time_off", "import"], Field(validation_alias="origin")]
+    import_id: UUID | None
     created_at: Instant
     updated_at: Instant
 

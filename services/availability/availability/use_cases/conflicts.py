@@ -7,10 +7,9 @@ transaction and after the change has been noted (see `changes.py`).
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from availability.domain.conflicts import Booked, Hours, fallen_out, newly_met
@@ -18,8 +17,6 @@ from availability.domain.local_time import minutes_down, minutes_up
 from availability.domain.resources import Mode
 from availability.domain.schedule import AvailabilityException, Break, ExceptionKind, Scope
 from availability.domain.schedule import ScheduleRule as Rule
-from availability.models import AvailabilityException as StoredException
-from availability.models import ScheduleRule, schedule_rule_breaks, schedule_versions
 from shared.db import Connection
 from shared.events.availability import ConflictFound, ConflictingAppointment
 from shared.messaging import outbox
@@ -29,6 +26,8 @@ MOST_NAMED = 2000
 
 Cause = Literal["rules", "exception", "time_off", "external_busy"]
 Span = tuple[datetime, datetime]
+Way: TypeAlias = "AsyncSession | Connection"
+"""To the database, inside of the transaction that makes the change."""
 
 # What an appointment claims is the truth about its buffers: they were those of its booking.
 _BOOKED = """
@@ -45,6 +44,22 @@ WHERE a.provider_id = $1 AND a.status IN ('pending', 'confirmed') AND a.starts_a
     AND a.ends_at > coalesce($2, '-infinity'::timestamptz) - interval '1 day'
 ORDER BY a.starts_at, a.id
 """
+_RULES = """
+SELECT id, weekday, start_minute, end_minute, slot_interval_minutes, timezone,
+    scope_appointment_type_id, scope_location_id, scope_room_id, scope_mode, priority,
+    effective_from, effective_to, created_at
+FROM schedule_rules WHERE provider_id = $1 AND is_active
+"""
+_BREAKS = """
+SELECT schedule_rule_id, pause.start_minute, pause.end_minute, pause.id
+FROM schedule_rule_breaks pause JOIN schedule_rules rule ON rule.id = schedule_rule_id
+WHERE rule.provider_id = $1 ORDER BY pause.start_minute
+"""
+_EXCEPTIONS = """
+SELECT starts_at, ends_at, id, kind, scope_appointment_type_id, scope_location_id, scope_room_id,
+    created_at
+FROM availability_exceptions WHERE provider_id = $1 AND ends_at > now() - interval '3 days'
+"""
 _VERSION = "SELECT version FROM schedule_versions WHERE provider_id = $1"
 
 
@@ -57,25 +72,25 @@ class Watch:
     before: Hours
 
     @classmethod
-    async def begin(cls, db: AsyncSession, provider_id: UUID, span: Span | None = None) -> Self:
+    async def begin(cls, db: Way, provider_id: UUID, span: Span | None = None) -> Self:
         """Only appointments near ``span`` are looked at; all that are to come, when it is None."""
         booked = await booked_by(db, provider_id, span)
         before = await hours_of(db, provider_id) if booked else Hours((), ())
         return cls(provider_id, booked, before)
 
-    async def tell(self, db: AsyncSession, cause: Cause, cause_id: UUID | None = None) -> None:
+    async def tell(self, db: Way, cause: Cause, cause_id: UUID | None = None) -> None:
         """Announce, once, which of them have fallen out of the hours by now."""
         if not self.booked:
             return
-        await db.flush()
         hit = fallen_out(self.booked, self.before, await hours_of(db, self.provider_id))
-        if hit:
-            version = await db.scalar(
-                select(schedule_versions.c.version).where(
-                    schedule_versions.c.provider_id == self.provider_id
-                )
-            )
-            await outbox.add(db, _event(self.provider_id, version or 0, cause, cause_id, hit))
+        if not hit:
+            return
+        [(version,)] = await _rows(db, _VERSION, self.provider_id)
+        event = _event(self.provider_id, version, cause, cause_id, hit)
+        if isinstance(db, AsyncSession):
+            await outbox.add(db, event)
+        else:
+            await outbox.put(db, event)
 
 
 async def announce_busy_conflicts(
@@ -101,74 +116,62 @@ async def announce_busy_conflicts(
         await outbox.put(db, _event(provider_id, version or 0, "external_busy", connection_id, hit))
 
 
-async def booked_by(db: AsyncSession, provider_id: UUID, span: Span | None = None) -> list[Booked]:
+async def booked_by(db: Way, provider_id: UUID, span: Span | None = None) -> list[Booked]:
     """The appointments that are still to come, pending or confirmed, in order."""
     since, until = span or (None, None)
-    connection = await db.connection()
-    rows = await connection.exec_driver_sql(_BOOKED, (provider_id, since, until))
-    return [_booked(row) for row in rows]
+    return [_booked(row) for row in await _rows(db, _BOOKED, provider_id, since, until)]
 
 
-async def hours_of(db: AsyncSession, provider_id: UUID) -> Hours:
+async def hours_of(db: Way, provider_id: UUID) -> Hours:
     """The rules and exceptions that still matter for what is to come."""
     breaks: dict[UUID, list[Break]] = {}
-    columns = schedule_rule_breaks.c
-    for row in await db.execute(
-        select(columns.schedule_rule_id, columns.start_minute, columns.end_minute, columns.id)
-        .join(ScheduleRule, ScheduleRule.id == columns.schedule_rule_id)
-        .where(ScheduleRule.provider_id == provider_id)
-        .order_by(columns.start_minute)
-    ):
-        breaks.setdefault(row[0], []).append(Break(*row[1:]))
-    rules = await db.scalars(
-        select(ScheduleRule)
-        .where(ScheduleRule.provider_id == provider_id, ScheduleRule.is_active)
-        .execution_options(populate_existing=True)
-    )
-    exceptions = await db.scalars(
-        select(StoredException).where(
-            StoredException.provider_id == provider_id,
-            StoredException.ends_at > func.now() - func.make_interval(0, 0, 0, 3),
-        )
-    )
+    for rule_id, *each in await _rows(db, _BREAKS, provider_id):
+        breaks.setdefault(rule_id, []).append(Break(*each))
+    rules = await _rows(db, _RULES, provider_id)
+    exceptions = await _rows(db, _EXCEPTIONS, provider_id)
     return Hours(
-        [_rule(rule, breaks.get(rule.id, [])) for rule in rules],
-        [exception_of(each) for each in exceptions],
+        [_rule(row, breaks.get(row[0], [])) for row in rules],
+        [_exception(row) for row in exceptions],
     )
 
 
-def exception_of(stored: StoredException) -> AvailabilityException:
+async def _rows(db: Way, statement: str, *values: object) -> Sequence[Any]:
+    """What is written up to now, read by position."""
+    if not isinstance(db, AsyncSession):
+        return await db.fetch(statement, *values)
+    await db.flush()
+    connection = await db.connection()
+    return (await connection.exec_driver_sql(statement, values)).all()
+
+
+def _exception(row: Any) -> AvailabilityException:
+    start, end, id_, kind, type_id, location_id, room_id, created_at = row
     return AvailabilityException.between(
-        stored.starts_at,
-        stored.ends_at,
-        id_=stored.id,
-        kind=ExceptionKind(stored.kind),
-        scope=Scope(
-            stored.scope_appointment_type_id, stored.scope_location_id, stored.scope_room_id
-        ),
-        created_at=stored.created_at,
+        start,
+        end,
+        id_=id_,
+        kind=ExceptionKind(kind),
+        scope=Scope(type_id, location_id, room_id),
+        created_at=created_at,
     )
 
 
-def _rule(stored: ScheduleRule, breaks: Sequence[Break]) -> Rule:
+def _rule(row: Any, breaks: Sequence[Break]) -> Rule:
+    id_, weekday, start, end, interval, timezone, *row = row
+    type_id, location_id, room_id, mode, priority, since, until, at = row
     return Rule(
-        id=stored.id,
-        weekday=stored.weekday,
-        start=stored.start_minute,
-        end=stored.end_minute,
-        slot_interval=stored.slot_interval_minutes,
-        timezone=stored.timezone,
+        id=id_,
+        weekday=weekday,
+        start=start,
+        end=end,
+        slot_interval=interval,
+        timezone=timezone,
         breaks=tuple(breaks),
-        scope=Scope(
-            stored.scope_appointment_type_id,
-            stored.scope_location_id,
-            stored.scope_room_id,
-            Mode(stored.scope_mode) if stored.scope_mode else None,
-        ),
-        priority=stored.priority,
-        effective_from=stored.effective_from,
-        effective_to=stored.effective_to,
-        created_order=int(stored.created_at.timestamp() * 1_000_000),
+        scope=Scope(type_id, location_id, room_id, Mode(mode) if mode else None),
+        priority=priority,
+        effective_from=since,
+        effective_to=until,
+        created_order=int(at.timestamp() * 1_000_000),
     )
 
 

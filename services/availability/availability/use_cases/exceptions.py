@@ -13,14 +13,14 @@ from availability import changes as schedule
 from availability.domain.schedule import ExceptionKind
 from availability.models import AvailabilityException
 from availability.ownership import apply, check_room_for, locked_provider, own, scope_faults
-from availability.refusals import BelongsToTimeOff
+from availability.refusals import BelongsToImport, BelongsToTimeOff
 from availability.use_cases.conflicts import Cause, Watch
 from shared.errors import FieldError, Invalid
 from shared.ids import new_id
 
 LONGEST = timedelta(days=366)
 MOST_EXCEPTIONS = 1000
-"""Of one provider, that are not over yet."""
+"""Of one provider, that are not over yet; an import is limited where it is made."""
 TIME_OFF = "time_off"
 
 
@@ -62,6 +62,7 @@ async def store_exception(
         provider_id,
         MOST_EXCEPTIONS,
         AvailabilityException.ends_at > func.now(),
+        AvailabilityException.import_id.is_(None),
     )
     watch = await Watch.begin(db, provider_id, span)
     db.add(exception)
@@ -119,6 +120,8 @@ async def _manual(db: AsyncSession, provider_id: UUID, exception_id: UUID) -> Av
     exception = await own(db, AvailabilityException, provider_id, exception_id)
     if exception.source == TIME_OFF:
         raise BelongsToTimeOff
+    if exception.import_id is not None:
+        raise BelongsToImport(importId=exception.import_id)
     return exception
 
 
