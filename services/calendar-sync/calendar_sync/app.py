@@ -6,9 +6,13 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from calendar_sync.calendars.kinds import Kinds
-from calendar_sync.routes import connections, consents, feeds, webhooks
+from calendar_sync.importing import Importer
+from calendar_sync.routes import connections, consents, feeds, imports, webhooks
 from calendar_sync.settings import CalendarSyncSettings
 from shared.app import create_app, process_settings
+
+_MOST_BYTES = 2 * 1024 * 1024
+"""A calendar file of a megabyte, written as JSON."""
 
 
 def make_app(settings: CalendarSyncSettings | None = None) -> FastAPI:
@@ -18,13 +22,21 @@ def make_app(settings: CalendarSyncSettings | None = None) -> FastAPI:
         service="calendar-sync",
         title="Calendar sync",
         description="Appointments in people's own calendars.",
-        routers=[feeds.router, connections.router, consents.router, webhooks.router],
+        routers=[
+            feeds.router,
+            connections.router,
+            consents.router,
+            imports.router,
+            webhooks.router,
+        ],
         lifespan_extras=_kinds,
+        most_body_bytes=_MOST_BYTES,
     )
 
 
 @asynccontextmanager
 async def _kinds(app: FastAPI) -> AsyncIterator[None]:
+    app.state.importer = Importer()
     async with Kinds.open(app.state.settings) as kinds:
         app.state.kinds = kinds
         yield

@@ -121,3 +121,25 @@ class ChannelNotFound(NotFound):
 
     code = "calendar_channel_not_found"
     title = "No such channel"
+
+
+class CalendarFileRefused(Invalid):
+    """``errors`` says what is wrong with it, and ``line`` where that shows."""
+
+    code = "calendar_file_refused"
+    title = "This calendar file cannot be imported"
+
+
+class ImportNotFound(NotFound):
+    code = "calendar_import_not_found"
+    title = "No such import"
+
+
+class TooManyImports(Conflict):
+    code = "too_many_calendar_imports"
+    title = "The provider has too many imported calendars"
+
+
+class ImportsBusy(Unavailable):
+    code = "calendar_imports_busy"
+    title = "Other calendar files are being read; send it again"

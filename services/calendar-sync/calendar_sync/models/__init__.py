@@ -11,6 +11,7 @@ from calendar_sync.models.connections import (
     push_channels,
     written_events,
 )
+from calendar_sync.models.imports import calendar_imports
 from calendar_sync.models.metadata import Base
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "FeedLink",
     "Provider",
     "busy_spans",
+    "calendar_imports",
     "calendars",
     "connections",
     "consents",

@@ -19,6 +19,33 @@ CREATE INDEX feed_links_user_id_idx ON feed_links (user_id) WHERE revoked_at IS 
 CREATE INDEX entries_user_id_ends_at_idx ON entries (user_id, ends_at);
 """
 
+_IMPORTS = """
+CREATE TABLE calendar_imports (
+    id uuid NOT NULL,
+    provider_id uuid NOT NULL,
+    name text NOT NULL,
+    version integer NOT NULL,
+    file_hash bytea NOT NULL,
+    times_hash bytea NOT NULL,
+    starts_at timestamptz NOT NULL,
+    ends_at timestamptz NOT NULL,
+    event_count integer NOT NULL,
+    imported_event_count integer NOT NULL,
+    blocked_time_count integer NOT NULL,
+    skipped jsonb NOT NULL,
+    unknown_zones jsonb NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    imported_at timestamptz NOT NULL DEFAULT now(),
+    imported_by uuid NOT NULL,
+    deleted_at timestamptz,
+    deleted_by uuid,
+    CONSTRAINT calendar_imports_pkey PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX calendar_imports_name_idx ON calendar_imports (provider_id, name)
+    WHERE deleted_at IS NULL;
+"""
+
 
 def upgrade() -> None:
     execute_script(op, _FEEDS)
+    execute_script(op, _IMPORTS)
