@@ -193,6 +193,15 @@ async def test_a_body_over_one_mebibyte_is_refused(front: Front) -> None:
     assert len(front.reached) == 1
 
 
+async def test_a_calendar_file_may_be_larger(front: Front) -> None:
+    head = f"POST /v1/providers/{ID}/calendar-import HTTP/1.1\r\nHost: clinic\r\n".encode()
+    length = b"Content-Length: %d\r\n\r\n"
+    fits = await front.send(head + length % 2**21 + b"x" * 2**21)
+    too_large = await front.send(head + length % (2**21 + 1))
+
+    assert (fits.status, too_large.status) == (200, 413)
+
+
 NOT_HTTP = {
     b"GET /v1/bookings HTTP/1.1\r\n\r\n": 400,  # no Host
     b"nonsense\r\n\r\n": 400,

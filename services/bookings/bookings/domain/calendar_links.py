@@ -1,6 +1,7 @@
 """Links by which people put an appointment into a calendar of their own."""
 
-from datetime import UTC
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -31,21 +32,29 @@ def calendar_links(appointment: Appointment) -> CalendarLinks | None:
     if appointment.status not in _STANDING:
         return None
     terms = appointment.terms
-    start, end = (each.astimezone(UTC) for each in (appointment.start, appointment.end))
+    start, end = _written(appointment.start), _written(appointment.end)
     title = _encoded(f"{_KIND[appointment.mode]} with {terms.provider_name}")
     where = ""
     if appointment.mode == "in_person":
         where = _encoded(", ".join(filter(None, (terms.location_name, terms.location_address))))
     return CalendarLinks(
         "https://calendar.google.com/calendar/render?action=TEMPLATE"
-        f"&text={title}&dates={start:%Y%m%dT%H%M%SZ}/{end:%Y%m%dT%H%M%SZ}&location={where}",
+        f"&text={title}&dates={_short(start)}/{_short(end)}&location={where}",
         "https://outlook.live.com/calendar/0/action/compose?rru=addevent"
-        f"&subject={title}&startdt={start:%Y-%m-%dT%H:%M:%SZ}&enddt={end:%Y-%m-%dT%H:%M:%SZ}"
-        f"&location={where}",
+        f"&subject={title}&startdt={start}&enddt={end}&location={where}",
         f"/v1/appointments/{appointment.id}/calendar.ics",
     )
 
 
+def _written(instant: datetime) -> str:
+    return f"{instant.astimezone(UTC).isoformat()[:19]}Z"
+
+
+def _short(written: str) -> str:
+    return written.replace("-", "").replace(":", "")
+
+
+@lru_cache(maxsize=1024)
 def _encoded(text: str) -> str:
     """One line, as a value in a query string."""
     return quote(" ".join(text.split()), safe="")
