@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from icalendar.timezone import tzp
 
-from calendar_sync.calendars.contract import CalendarError
+from calendar_sync.calendars.contract import CalendarError, Temporary
 from calendar_sync.calendars.expansion import Expander
 from calendar_sync.domain.busy import Busy, Reader
 from calendar_sync.domain.calendar_file import MOST_EVENTS, FileBroken, Layout, layout_of
@@ -64,6 +64,8 @@ class Importer:
             raise _refusal(error.code, error.line) from error
         except TooManyTimes as error:
             raise _refusal("TOO_MANY_TIMES") from error
+        except Temporary as error:
+            raise ImportsBusy(retry_after=10) from error
         except (CalendarError, TimeoutError) as error:
             raise _refusal("TOO_MUCH_WORK") from error
         finally:
