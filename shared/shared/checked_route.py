@@ -17,7 +17,7 @@ from shared.database_trouble import DatabaseError, is_undone
 from shared.errors import FieldError, Invalid
 from shared.field_errors import MOST_ERRORS
 from shared.fields.bounds import check_answer, check_body, check_parameter
-from shared.json_body import CheckedRequest
+from shared.json_body import MOST_BODY_BYTES, CheckedRequest
 from shared.places import plain
 
 TRIES = 4
@@ -43,6 +43,16 @@ def first_tries(shortcut: Shortcut) -> Callable[[_Endpoint], _Endpoint]:
 
     def mark(endpoint: _Endpoint) -> _Endpoint:
         endpoint.__dict__[_SHORTCUT] = shortcut
+        return endpoint
+
+    return mark
+
+
+def reads_up_to(most_bytes: int) -> Callable[[_Endpoint], _Endpoint]:
+    """Decorates an endpoint whose body has another limit than those of its app."""
+
+    def mark(endpoint: _Endpoint) -> _Endpoint:
+        endpoint.__dict__[MOST_BODY_BYTES] = most_bytes
         return endpoint
 
     return mark
@@ -76,7 +86,11 @@ class CheckedRoute(APIRoute):
         parameters = _QueryParameters(self.dependant)
         shortcut: Shortcut | None = getattr(self.endpoint, _SHORTCUT, None)
 
+        most_bytes: int | None = getattr(self.endpoint, MOST_BODY_BYTES, None)
+
         async def checked(request: Request) -> Response:
+            if most_bytes is not None:
+                request.scope[MOST_BODY_BYTES] = most_bytes
             request = CheckedRequest(request.scope, request.receive, request._send)
             if shortcut is not None and (answer := await _tried(shortcut, request)) is not None:
                 return answer

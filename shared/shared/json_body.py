@@ -16,6 +16,8 @@ MOST_BYTES = 256 * 1024
 DEEPEST = 32
 MOST_VALUES = 10_000
 LONGEST_NAME = 128
+MOST_BODY_BYTES = "most_body_bytes"
+"""Where a request's scope says that its route reads more, or less, than its app."""
 _INT64 = 2**63
 
 _JSON = "application/json"
@@ -50,7 +52,8 @@ class CheckedRequest(Request):
     _has_parsed = False
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
-        most: int = getattr(self.app.state, "most_body_bytes", MOST_BYTES)
+        of_app: int = getattr(self.app.state, "most_body_bytes", MOST_BYTES)
+        most: int = self.scope.get(MOST_BODY_BYTES, of_app)
         announced = self.headers.get("content-length", "")
         if announced.isascii() and announced.isdigit() and int(announced[:20]) > most:
             raise BodyTooLarge(f"A body may have at most {most} bytes.")

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import PlainTextResponse
 
 from shared.app import new_router
+from shared.checked_route import reads_up_to
 from shared.json_body import MOST_BYTES, MOST_VALUES, InvalidJson, parse_json
 from shared.testing.raw_http import ask
 from shared.testing.toy_api import GOOD_VISIT, assert_refused, book, make_toy_api, toy_settings
@@ -202,6 +203,24 @@ async def test_each_app_may_have_its_own_limit_of_values(jwks_file: Path) -> Non
     answer = await book(app, windows=[{}] * 11)
 
     await assert_refused(app, answer, 400, "windows", "TOO_MANY_VALUES")
+
+
+async def test_a_route_may_have_its_own_limit(jwks_file: Path) -> None:
+    router = new_router("/v1/files")
+
+    @router.post("")
+    @reads_up_to(500)
+    async def take(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(str(len(await request.body())))
+
+    app = make_toy_api(toy_settings(jwks_file), routers=[router], most_body_bytes=300)
+
+    fits = await ask(app, "POST", "/v1/files", body=b"x" * 500)
+    too_large = await ask(app, "POST", "/v1/files", body=b"x" * 501)
+
+    assert fits.status == 200
+    await assert_refused(app, too_large, 413)
+    await assert_refused(app, await book(app, padded(301)), 413)
 
 
 async def test_a_route_that_reads_the_body_itself_is_limited_too(jwks_file: Path) -> None:

@@ -11,9 +11,6 @@ from calendar_sync.routes import connections, consents, feeds, imports, webhooks
 from calendar_sync.settings import CalendarSyncSettings
 from shared.app import create_app, process_settings
 
-_MOST_BYTES = 2 * 1024 * 1024
-"""A calendar file of a megabyte, written as JSON."""
-
 
 def make_app(settings: CalendarSyncSettings | None = None) -> FastAPI:
     """The app for ``settings``, which come from the environment when not given."""
@@ -30,7 +27,6 @@ def make_app(settings: CalendarSyncSettings | None = None) -> FastAPI:
             webhooks.router,
         ],
         lifespan_extras=_kinds,
-        most_body_bytes=_MOST_BYTES,
     )
 
 

@@ -24,6 +24,7 @@ from calendar_sync.schemas.imports import ImportIn, ImportOut, ImportsOut
 from calendar_sync.use_cases.import_calendar import delete_import, import_calendar
 from shared.app import new_router
 from shared.auth import CurrentUser
+from shared.checked_route import reads_up_to
 from shared.db import Connection, SqlReading, SqlTransaction
 from shared.fields import Id
 from shared.idempotency import KEY_REFUSALS, OnceIfKeyed
@@ -32,6 +33,8 @@ from shared.problems import problems
 router = new_router(prefix="/v1/providers/{provider_id}/calendar-import", tags=["calendar import"])
 
 _DAYS_AHEAD = 400
+_MOST_BYTES = 2 * 1024 * 1024
+"""A calendar file of a megabyte, written as JSON."""
 _NOW_AND_ZONE = "SELECT now(), timezone FROM providers WHERE id = $1 AND NOT is_deleted"
 
 
@@ -48,6 +51,7 @@ async def _importer(request: Request) -> Importer:
         ProviderNotFound, CalendarFileRefused, ImportsBusy, TooManyImports, *KEY_REFUSALS
     ),
 )
+@reads_up_to(_MOST_BYTES)
 async def create_calendar_import(
     provider_id: Id,
     body: ImportIn,
