@@ -66,6 +66,18 @@ class Api:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise WentWrong(f"{method} {path} was not answered: {error!r}") from None
 
+    @asynccontextmanager
+    async def stream(self, path: str, *, token: str) -> "AsyncIterator[AsyncIterator[str]]":
+        """The lines of server-sent events, from the moment when they are listened to."""
+        headers = {"Authorization": f"Bearer {token}"}
+        try:
+            async with self._session.get(self.base_url + path, headers=headers) as response:
+                if response.status != 200:
+                    raise WentWrong(f"GET {path} answered {response.status}")
+                yield (line.decode().rstrip("\r\n") async for line in response.content)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise WentWrong(f"GET {path} did not go on: {error!r}") from None
+
     async def expect(self, status: int, method: str, path: str, **call: Any) -> Answer:
         """The answer, which has this status; any other is what went wrong."""
         answer = await self.call(method, path, **call)

@@ -4,13 +4,16 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from local.calendar_connection import CalendarConnection
 from local.demo_data import Clinic
 from local.folder import write_private
+from local.radicale import USER
 
 
 def write_demo_file(
     file: Path,
     clinic: Clinic,
+    calendar: CalendarConnection,
     *,
     base_url: str,
     databases: Mapping[str, str],
@@ -35,6 +38,13 @@ def write_demo_file(
             for patient, token in clinic.patients
         ],
         "admin": {"token": clinic.admin_token},
+        "calendar": {
+            "providerId": calendar.provider.id,
+            "connectionId": calendar.id,
+            "url": calendar.radicale.calendar_url,
+            "username": USER,
+            "password": calendar.radicale.password,
+        },
         "databases": dict(databases),
         "amqpUrl": amqp_url,
         "mailDir": str(mail),

@@ -84,6 +84,7 @@ class Surroundings:
                     "MAIL_FROM": "Clinic <clinic@example.org>",
                     "PUSHER_APP": f"1:medic-local:{self.pusher_secret}",
                     "WEBHOOK_KEYS": f"local:{self.webhook_key}",
+                    "WEBHOOK_OPENED_HOSTS": "localhost 127.0.0.1",
                 }
             case "calendar-sync":
                 own = {

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from local import demo_data, services
 from local.api import Api, answers_200
+from local.calendar_connection import CalendarConnection, connect
 from local.console import CannotRun, Console, WentWrong
 from local.databases import Databases
 from local.demo_data import Clinic
@@ -26,6 +27,7 @@ from local.leftovers import end_leftovers
 from local.mail import mail_program
 from local.ports import Ports, is_free
 from local.postgres import data_elsewhere
+from local.radicale import USER, Radicale
 from local.servers import Given, Servers, find_servers
 from local.services import SERVICES, Surroundings
 from local.settled import settled
@@ -68,11 +70,12 @@ async def run(folder: RunFolder, choices: Choices, console: Console) -> None:
         stack = await Stack.prepared(folder, choices, console, ports)
         async with stack.running() as supervisor:
             clinic = await stack.load_demo_data()
+            calendar = await stack.connect_calendar(clinic)
             if choices.story:
-                await stack.tell_story(clinic, stay=choices.stay)
-            stack.write_demo_file(clinic)
+                await stack.tell_story(clinic, calendar, stay=choices.stay)
+            stack.write_demo_file(clinic, calendar)
             if choices.stay:
-                stack.tell_what_to_try(clinic)
+                stack.tell_what_to_try(clinic, calendar)
                 await supervisor.ended()
                 raise WentWrong("somebody has ended supervisord, so everything ends")
             console.say("\nEvery step was seen to happen.")
@@ -117,6 +120,7 @@ class Stack:
         self._key = key
         self._databases = Databases(servers.admin_url, folder)
         self._smtp_port = ports["smtp"]
+        self._radicale = Radicale.of(folder, port=ports["radicale"])
         port = choices.port or ports["gateway"]
         self.base_url = f"http://127.0.0.1:{port}"
         self._surroundings = Surroundings(
@@ -163,6 +167,7 @@ class Stack:
         programs = [
             *self._servers.programs(),
             mail,
+            self._radicale.program(),
             *services.programs(self._surroundings),
             self._gateway.program(),
         ]
@@ -190,6 +195,7 @@ class Stack:
             databases = group.create_task(self._databases_ready(supervisor))
             broker = group.create_task(self._servers.start_rabbitmq(supervisor, self._console))
             group.create_task(self._mail_ready(supervisor))
+            group.create_task(self._radicale_ready(supervisor))
             # An API answers without the broker: what it has to tell waits in its outbox. Workers
             # would only take processor time from the broker's start.
             ports = {services.api_name(s): around.api_ports[s.name] for s in SERVICES}
@@ -210,6 +216,10 @@ class Stack:
     async def _mail_ready(self, supervisor: Supervisor) -> None:
         await supervisor.start("mail")
         await supervisor.until_ready("mail", partial(listening, self._smtp_port))
+
+    async def _radicale_ready(self, supervisor: Supervisor) -> None:
+        await supervisor.start("radicale")
+        await supervisor.until_ready("radicale", partial(listening, self._radicale.port))
 
     async def _services_ready(
         self,
@@ -239,27 +249,34 @@ class Stack:
             await settled(self._surroundings)
         return Clinic(providers, patients, demo_data.admin_token(self._key))
 
-    async def tell_story(self, clinic: Clinic, *, stay: bool) -> None:
+    async def connect_calendar(self, clinic: Clinic) -> CalendarConnection:
+        """One provider has a calendar of their own; the others are as they were loaded."""
+        with self._console.step("a provider's own calendar, connected"):
+            async with Api.open(self.base_url) as api:
+                return await connect(api, clinic.providers[1], self._radicale)
+
+    async def tell_story(self, clinic: Clinic, calendar: CalendarConnection, *, stay: bool) -> None:
         """WentWrong at the first step that is not seen; who stays is told, and can look around."""
         async with Api.open(self.base_url) as api:
             try:
-                await Story(api, clinic, self._folder.mail, self._console).tell()
+                await Story(api, clinic, calendar, self._folder.mail, self._console).tell()
             except WentWrong as error:
                 if not stay:
                     raise
                 self._console.say(f"! the story failed: {error}\n  What runs goes on running.")
 
-    def write_demo_file(self, clinic: Clinic) -> None:
+    def write_demo_file(self, clinic: Clinic, calendar: CalendarConnection) -> None:
         write_demo_file(
             self._folder.demo_file,
             clinic,
+            calendar,
             base_url=self.base_url,
             databases=self._surroundings.databases,
             amqp_url=self._surroundings.amqp_url,
             mail=self._folder.mail,
         )
 
-    def tell_what_to_try(self, clinic: Clinic) -> None:
+    def tell_what_to_try(self, clinic: Clinic, calendar: CalendarConnection) -> None:
         say = self._console.say
         provider, (patient, _) = clinic.providers[0], clinic.patients[0]
         folder, usual = self._folder.path, self._folder.path == CHECKOUT / ".run"
@@ -276,6 +293,10 @@ class Stack:
         say(f"  make logs{which}   what every process says ({shown}/logs)")
         say(f"  {shown}/demo.json   every address, id and token, for scripts of your own")
         say(f"  {shown}/mail/new    the e-mails")
+        say(f"  {calendar.radicale.url}   the calendar of {calendar.provider.name}, for a browser")
+        say(f"    or a calendar application: user {USER}, password {calendar.radicale.password}")
+        say(f'{curl}/realtime?channels=user.{patient.id}.bookings" -N   # as it happens')
+        say("To build on it: docs/integrating.md (bookings, streams, Pusher, webhooks), README.md")
         say("Each service's own pages, for developers:")
         for service in SERVICES:
             say(f"  {service.name:<14} http://{self._surroundings.address(service.name)}/docs")

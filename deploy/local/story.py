@@ -1,10 +1,11 @@
 """Books one appointment through the gateway and tells it as it happens; every step is verified."""
 
+import asyncio
 import random
 import re
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes
@@ -16,6 +17,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from local.api import Answer, Api
+from local.calendar_connection import CalendarConnection
+from local.calendar_story import CalendarStory
 from local.console import Console, WentWrong
 from local.demo_data import Clinic, Patient, Provider
 from local.waiting import wait_for
@@ -37,27 +40,45 @@ class Held:
 class Story:
     """One patient, one provider, one appointment."""
 
-    def __init__(self, api: Api, clinic: Clinic, mail: Path, console: Console) -> None:
+    def __init__(
+        self,
+        api: Api,
+        clinic: Clinic,
+        calendar: CalendarConnection,
+        mail: Path,
+        console: Console,
+    ) -> None:
         self._api = api
         self._clinic = clinic
+        self._calendar = calendar
         self._mail = mail
         self._console = console
         self._began = time.monotonic()
 
     async def tell(self) -> None:
         """See the whole path work; WentWrong at the first step that is not seen."""
-        provider = self._clinic.providers[0]
+        provider = self._calendar.provider
         service = provider.services[0]
         self._console.say()
         timeslots = await self._free_timeslots(provider, service["id"])
         self._tell_timeslots(provider, service["title"], timeslots)
         patient, token, held = await self._hold(provider, service["id"], timeslots)
         asked_at = time.time()
-        appointment = await self._confirm(held, token, provider)
+        channel = f"/v1/realtime?channels=user.{patient.id}.bookings"
+        async with self._api.stream(channel, token=token) as lines:
+            await anext(lines)  # it is open from here on
+            appointment = await self._confirm(held, token, provider)
+            await self._see_stream(lines, appointment)
         await self._see_audit_trail(appointment, token)
         await self._see_mail(patient, since=asked_at)
+        await self._see_inbox(patient, token, appointment)
         await self._see_calendar(appointment, token, provider)
         await self._see_timeslot_gone(provider, service["id"], held)
+        own = CalendarStory(self._api, self._calendar, self._tell, self._more)
+        await own.see_appointment(appointment)
+        free = [slot for slot in timeslots if not _overlap(slot, appointment)]
+        if free:
+            await own.see_event_take_time(free[-1], service["id"], token)
 
     def _tell(self, line: str) -> None:
         self._console.say(f"  {time.monotonic() - self._began:6.2f} s  {line}")
@@ -202,6 +223,31 @@ class Story:
             to = ", ".join(sorted(_recipients(message)))
             self._more(f"to {to}: “{_subject(message)}”")
             self._more(f"   {path}")
+            self._more(f"   in {message['Content-Language']}, with {_invitation(message)}")
+
+    async def _see_stream(self, lines: AsyncIterator[str], appointment: dict[str, Any]) -> None:
+        """The patient's open stream is told of the same appointment."""
+        event = ""
+        try:
+            async with asyncio.timeout(EFFECT_LIMIT):
+                async for line in lines:
+                    event = line.removeprefix("event: ") if line.startswith("event: ") else event
+                    if line.startswith("data: ") and appointment["id"] in line:
+                        self._tell(f"stream: {event} {line[:70]}…")
+                        return
+        except TimeoutError:
+            pass
+        raise WentWrong("the patient's stream was told nothing of the appointment")
+
+    async def _see_inbox(self, patient: Patient, token: str, appointment: dict[str, Any]) -> None:
+        async def look() -> dict[str, Any] | None:
+            path = f"/v1/users/{patient.id}/notifications"
+            inbox = (await self._api.expect(200, "GET", path, token=token)).json
+            found = (i for i in inbox["items"] if i["appointmentId"] == appointment["id"])
+            return next(found, None)
+
+        entry = await wait_for(look, "an entry in the patient's inbox", limit=EFFECT_LIMIT)
+        self._tell(f"inbox: “{entry['title']}”")
 
     async def _see_calendar(
         self, appointment: dict[str, Any], token: str, provider: Provider
@@ -273,6 +319,13 @@ def _messages(mail: Path, since: float) -> Iterator[tuple[Path, Message]]:
 def _recipients(message: Message) -> set[str]:
     """To whom the server was asked to deliver it."""
     return {address for _, address in getaddresses(message.get_all("X-RcptTo", []))}
+
+
+def _invitation(message: Message) -> str:
+    for part in message.walk():
+        if part.get_content_type() == "text/calendar":
+            return f"an invitation for calendars (METHOD:{part.get_param('method')})"
+    raise WentWrong(f"the mail “{_subject(message)}” brings no invitation")
 
 
 def _subject(message: Message) -> str:
