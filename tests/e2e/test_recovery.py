@@ -73,7 +73,10 @@ async def settled(system: System, booked: list[str]) -> bool:
             return False
     jobs = await system.query(
         "notifications",
-        "SELECT status FROM notification_jobs WHERE appointment_id = ANY($1::uuid[])",
+        """
+        SELECT status FROM notification_jobs
+        WHERE appointment_id = ANY($1::uuid[]) AND channel = 'email' AND kind <> 'reminder'
+        """,
         booked,
     )
     viewed = await system.query(
@@ -93,7 +96,7 @@ async def check_bookings(system: System, booked: list[str]) -> None:
         """
         SELECT a.status, a.version,
             (SELECT array_agg(e.action ORDER BY e.sequence) FROM audit_events e
-             WHERE e.appointment_id = a.id) AS actions,
+             WHERE e.appointment_id = a.id AND e.action <> 'reminder_scheduled') AS actions,
             (SELECT array_agg(o.type ORDER BY o.position) FROM outbox o
              WHERE o.subject = a.id::text) AS events,
             (SELECT count(*) FROM claims c WHERE c.appointment_id = a.id) AS claims
