@@ -41,8 +41,7 @@ async def test_a_connected_calendar_follows_appointments_and_takes_time_away(
     assert same["UID"] == written["UID"]
     assert not await event_at(calendar, first)
 
-    answer = await patient_three.call("POST", f"/v1/appointments/{moved['id']}/cancel", {})
-    assert answer.status_code == 200, answer.text
+    await cancel(patient_three, moved)
     await until(lambda: nothing_at(calendar, second), "the event is removed")
     trail = await patient_three.call("GET", f"/v1/appointments/{moved['id']}/audit")
     assert "calendar_event_written" in {entry["action"] for entry in trail.json()["items"]}
@@ -57,11 +56,14 @@ async def test_a_connected_calendar_follows_appointments_and_takes_time_away(
     calendar.put("dentist", start=third["start"], end=third["end"])
     await resync(provider, connection)
     await until(lambda: is_gone(patient_three, known, third), "the busy time is not offered")
+    other = await booked(patient_three, known, first)
+    await until(lambda: event_at(calendar, first), "another appointment in the calendar")
     ended = await provider.call("DELETE", connection, params={"removeEvents": "true"})
     assert ended.status_code == 204, ended.text
     await until(lambda: is_offered(patient_three, known, third), "what it said does not count")
     await until(lambda: unknown(provider, connection), "the connection is taken down")
     assert [str(event["SUMMARY"]) for event in calendar.events()] == ["Dentist"]
+    await cancel(patient_three, other)
 
 
 async def healthy(provider: Caller, connection: str) -> bool:
@@ -99,6 +101,11 @@ async def rescheduled(patient: Caller, provider: Json, appointment: Json, slot: 
     assert answer.status_code == 200, answer.text
     moved: Json = answer.json()
     return moved
+
+
+async def cancel(patient: Caller, appointment: Json) -> None:
+    answer = await patient.call("POST", f"/v1/appointments/{appointment['id']}/cancel", {})
+    assert answer.status_code == 200, answer.text
 
 
 async def event_at(calendar: Radicale, slot: Json) -> Any:
