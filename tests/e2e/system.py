@@ -100,7 +100,7 @@ def started(folder: Path) -> Iterator[System]:
     with log.open("wb") as output:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "tests.e2e.opened_system", "run", "--no-story"),
+                *(sys.executable, "-m", "local", "run", "--no-story"),
                 *("--port", "0"),
                 *("--run-dir", str(folder), "--end-with-parent"),
             ],
