@@ -100,8 +100,7 @@ def started(folder: Path) -> Iterator[System]:
     with log.open("wb") as output:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "local", "run", "--no-story"),
-                *("--port", "0"),
+                *(sys.executable, "-m", "local", "run", "--no-story", "--port", "0"),
                 *("--run-dir", str(folder), "--end-with-parent"),
             ],
             env=environment(),
