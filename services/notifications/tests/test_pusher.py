@@ -140,12 +140,14 @@ async def pusher_js(folder: Path, url: str, token: str, *channels: str) -> Any:
     heard: list[dict[str, Any]] = []
 
     async def said(what: str) -> dict[str, Any]:
+        """What nobody has asked for before; its answers to us come in any order."""
         async with asyncio.timeout(20):
-            while line := await process.stdout.readline():
+            while not (found := [each for each in heard if what in each]):
+                line = await process.stdout.readline()
+                assert line, f"it has ended and said {heard}"
                 heard.append(json.loads(line))
-                if what in heard[-1]:
-                    return heard[-1]
-        raise AssertionError(f"it has ended and said {heard}")
+        heard.remove(found[0])
+        return found[0]
 
     try:
         yield said
