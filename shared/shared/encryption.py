@@ -93,9 +93,11 @@ class Cipher:
                 f"was not encrypted here with the key {key_id}, or is damaged"
             ) from None
 
-    def is_current(self, stored: str) -> bool:
-        """False when it is time to encrypt the value anew, because a newer key has come."""
-        return stored.startswith(f"{_VERSION}.{self._current}.")
+    @property
+    def prefix(self) -> str:
+        """How every value begins that is encrypted with the newest key; others are due to be
+        encrypted anew."""
+        return f"{_VERSION}.{self._current}."
 
 
 def _text(data: bytes) -> str:

@@ -34,8 +34,7 @@ class Vault:
     @property
     def prefix(self) -> str:
         """How everything begins that is sealed with the newest key."""
-        version, key_id, _ = self._cipher.encrypt(b"", Place("", "", "")).split(".", 2)
-        return f"{version}.{key_id}."
+        return self._cipher.prefix
 
 
 def _place(connection_id: UUID) -> Place:

@@ -32,8 +32,6 @@ from shared.problems import problems
 
 router = new_router(tags=["realtime"])
 
-AppId = Annotated[str, Text(20)]
-
 _VERSIONS = {"5", "6", "7"}
 _SOCKET = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})")
 _EVENT = re.compile(r"[A-Za-z0-9_.:=@,;-]{1,200}")
