@@ -312,9 +312,11 @@ async def test_what_nobody_knows_any_more_is_to_be_asked_for_again(
 async def test_whoever_has_missed_too_much_is_to_ask_again(
     watch: Watch, database: Database
 ) -> None:
-    stream = await watch(MINE)
+    stream, last_of_all = await watch(MINE), await watch(TIMES)
     async with database.transaction() as db:
         await telling.tell(db, [telling.News(MINE, "booking.confirmed", {})] * 1001)
+        await telling.tell(db, [telling.News(TIMES, "availability.changed", {})])
+    await last_of_all.next()
 
     await watch(MINE, last=stream.ready.id, first="resync")
 
