@@ -93,7 +93,7 @@ cluster-values: $(VENV)/.made ## random passwords and keys for a development clu
 .PHONY: lock
 lock: $(VENV)/.made ## pin the newest versions that requirements/*.in allow
 	@command -v uv > /dev/null || test -x $(VENV)/bin/uv || $(PYTHON) -m pip install -q uv
-	@cd requirements && for name in runtime dev postgres; do \
+	@cd requirements && for name in runtime dev postgres plots audit; do \
 	    PATH="$(abspath $(VENV))/bin:$$PATH" uv pip compile -q --upgrade --universal \
 	        --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	        $$name.in -o $$name.txt || exit 1; \
