@@ -32,7 +32,6 @@ from calendar_sync.calendars.contract import (
 from calendar_sync.calendars.google import GoogleAccount, GoogleKind, events, registration
 from calendar_sync.calendars.google.events import ids_of
 from calendar_sync.calendars.oauth import OAuth
-from calendar_sync.calendars.retry_after import retry_after
 from shared.http import MockTransport, Request, Response, new_client
 from shared.ids import new_id
 
@@ -463,37 +462,6 @@ async def test_an_answer_that_does_not_come_is_not_waited_for(
             await account.put(calendar.id, an_event(), etag=None)
 
     assert len(calendar.events) == 1
-
-
-@pytest.mark.parametrize(
-    ("headers", "expected"),
-    [
-        ({"Retry-After": "17"}, timedelta(seconds=17)),
-        ({"Retry-After": "0"}, timedelta()),
-        (
-            {
-                "Retry-After": "Sat, 21 Nov 2026 07:01:00 GMT",
-                "Date": "Sat, 21 Nov 2026 07:00:00 GMT",
-            },
-            timedelta(minutes=1),
-        ),
-        (
-            {
-                "Retry-After": "Sat, 21 Nov 2026 06:00:00 GMT",
-                "Date": "Sat, 21 Nov 2026 07:00:00 GMT",
-            },
-            timedelta(),
-        ),
-        ({"Retry-After": "Sat, 21 Nov 2026 07:01:00 GMT"}, None),
-        ({"Retry-After": "-1"}, None),
-        ({"Retry-After": "9" * 400}, None),
-        ({"Retry-After": "soon"}, None),
-        ({"Retry-After": "\u0663"}, None),
-        ({}, None),
-    ],
-)
-def test_the_wish_to_be_left_alone(headers: dict[str, str], expected: timedelta | None) -> None:
-    assert retry_after(headers) == expected
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from notifications.settings import NotificationsSettings
 from notifications.webhooks import deliveries
 from notifications.webhooks.deliverer import Deliverer, Pace
 from notifications.webhooks.log import forget_old
-from notifications.webhooks.schedule import PAUSES, pause_after
+from notifications.webhooks.schedule import LONGEST_WISH, PAUSES, pause_after
 from shared.db import Database
 from shared.encryption import Cipher
 from shared.events.booking import BookingCancelled, BookingConfirmed
@@ -46,6 +46,7 @@ class Receiver:
     def __init__(self) -> None:
         self.got: list[tuple[dict[str, str], bytes]] = []
         self.statuses: list[int] = []
+        self.retry_after = ""
         self.port = 0
 
     @property
@@ -59,7 +60,8 @@ class Receiver:
     async def handle(self, request: web.Request) -> web.Response:
         self.got.append((dict(request.headers), await request.read()))
         status = self.statuses.pop(0) if self.statuses else 204
-        return web.Response(status=status, headers={"Location": "/elsewhere"})
+        headers = {"Location": "/elsewhere", "Retry-After": self.retry_after}
+        return web.Response(status=status, headers=headers)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -283,6 +285,36 @@ def test_pauses_grow_over_about_a_day_and_end() -> None:
     assert timedelta(hours=24) < sum(PAUSES, timedelta()) < timedelta(hours=36)
     assert pause_after(8, chance=0.5) is None
     assert pause_after(2, chance=0) < pause_after(2, chance=1)
+
+
+async def test_a_receiver_is_left_alone_as_long_as_it_wishes(
+    api: AsyncClient, receiver: Receiver, tell: Any, deliver: Any, ended: Any, rows: Any
+) -> None:
+    await an_endpoint(api, receiver.url)
+    receiver.statuses, receiver.retry_after = [429], "900"
+    await tell(an_appointment())
+
+    async with deliver():
+        assert await ended() == ["queued"]
+
+    [row] = await rows()
+    wait = row["due_at"] - datetime.now(UTC)
+    assert timedelta(minutes=14) < wait <= timedelta(minutes=15)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "wish", "pause"),
+    [
+        (1, timedelta(minutes=2), timedelta(minutes=2)),
+        (1, timedelta(days=2), LONGEST_WISH),
+        (4, timedelta(minutes=2), PAUSES[3]),
+        (8, timedelta(minutes=2), None),
+    ],
+)
+def test_a_wish_makes_a_pause_longer_within_bounds(
+    attempts: int, wish: timedelta, pause: timedelta | None
+) -> None:
+    assert pause_after(attempts, chance=0.5, wish=wish) == pause
 
 
 async def test_after_the_last_try_a_delivery_has_failed(

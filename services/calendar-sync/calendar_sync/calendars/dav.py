@@ -3,8 +3,6 @@
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from urllib.parse import quote, unquote, urljoin, urlsplit
 from xml.etree.ElementTree import Element, ParseError
 
@@ -13,6 +11,7 @@ from defusedxml.ElementTree import fromstring
 
 from calendar_sync.calendars.contract import AccessGone, NotFound, Refused, Temporary
 from shared.outside import AddressRefused, BadAnswer, Outside, Unreachable
+from shared.retry_after import retry_after
 
 DAV = "{DAV:}"
 CALDAV = "{urn:ietf:params:xml:ns:caldav}"
@@ -205,19 +204,5 @@ def _checked(reply: Reply) -> Reply:
         raise AccessGone("login_refused")
     if reply.status == 429 or (reply.status >= 500 and reply.status != 507):
         reason = "too_many_requests" if reply.status == 429 else "server_error"
-        raise Temporary(reason, retry_after(reply.headers.get("Retry-After")))
+        raise Temporary(reason, retry_after(reply.headers))
     return reply
-
-
-def retry_after(value: str | None) -> timedelta | None:
-    """Of the header, which has seconds or a date."""
-    if value is None:
-        return None
-    if value.strip().isdecimal():
-        return timedelta(seconds=min(int(value), 10**9))
-    try:
-        at = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    # A date is the provider's clock against ours; there is no better one to ask.
-    return max(at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC), timedelta())

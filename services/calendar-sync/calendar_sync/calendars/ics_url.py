@@ -22,10 +22,10 @@ from calendar_sync.calendars.contract import (
     Window,
     Written,
 )
-from calendar_sync.calendars.dav import retry_after
 from calendar_sync.calendars.expansion import Expander
 from shared.events.calendar import CalendarKind
 from shared.outside import AddressRefused, Answer, BadAnswer, Outside, Unreachable
+from shared.retry_after import retry_after
 
 MOST_BYTES = 10 * 1024 * 1024
 _AT_ONCE = 200
@@ -136,7 +136,7 @@ def _check(answer: Answer) -> None:
         raise NotFound("calendar_gone")
     if status == 429 or status >= 500:
         reason = "too_many_requests" if status == 429 else "server_error"
-        raise Temporary(reason, retry_after(answer.headers.get("Retry-After")))
+        raise Temporary(reason, retry_after(answer.headers))
     if status not in (200, 304):
         raise Refused("not_a_calendar")
 

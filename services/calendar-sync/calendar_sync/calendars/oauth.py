@@ -20,9 +20,9 @@ from calendar_sync.calendars.contract import (
     Save,
     Temporary,
 )
-from calendar_sync.calendars.retry_after import retry_after
 from shared.http import AsyncClient, HTTPError, Response
 from shared.observability import logger
+from shared.retry_after import retry_after
 
 _CALL_SECONDS = 12.0
 _EARLY = timedelta(minutes=1)

@@ -10,6 +10,7 @@ import aiohttp
 import orjson
 
 from notifications.domain.job import DeliveryStatus, Outcome
+from shared.retry_after import retry_after
 
 _TIMEOUT = 15.0
 _LONGEST_PAUSE = timedelta(hours=1)
@@ -78,9 +79,7 @@ async def always_open(send: Any) -> AsyncIterator[Any]:
 
 
 def _pause(headers: Mapping[str, str]) -> timedelta:
-    value = headers.get("Retry-After", "")
-    seconds = int(value[:9]) if value.isascii() and value.isdigit() else 0
-    return min(timedelta(seconds=seconds), _LONGEST_PAUSE)
+    return min(retry_after(headers) or timedelta(), _LONGEST_PAUSE)
 
 
 def _parsed(raw: bytes) -> Any:

@@ -21,11 +21,22 @@ from shared.ids import new_id
 from shared.messaging.stopping import Stop, run_until_cancelled
 from shared.observability import logger
 from shared.outside import AddressRefused, BadAnswer, Outside, Unreachable
+from shared.retry_after import retry_after
 
 _ATTEMPTS = Counter("webhook_attempts", "Calls to integrators' endpoints.", ["outcome"])
 
 _GONE = 410
 _GRACE = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What came of a call: ``error`` says what is wrong, None for a success; ``wish`` is how long
+    the receiver wants to be left alone."""
+
+    error: str | None
+    status: int | None = None
+    wish: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +96,23 @@ class Deliverer:
             logger.error("webhook_crashed", delivery_id=str(claimed.id), exc_info=error)
 
     async def _deliver(self, claimed: Claimed) -> None:
-        status, error = await self._call(claimed)
-        if error is None and status is not None:
+        tried = await self._call(claimed)
+        if tried.error is None and tried.status is not None:
             async with self._database.transaction() as db:
-                await deliveries.succeed(db, self._id, claimed, status=status)
+                await deliveries.succeed(db, self._id, claimed, status=tried.status)
             _ATTEMPTS.labels("delivered").inc()
             return
         _ATTEMPTS.labels("failed").inc()
-        is_gone = status == _GONE
-        pause = None if is_gone else pause_after(claimed.attempts, chance=random.random())  # noqa: S311
+        is_gone = tried.status == _GONE
+        pause = pause_after(claimed.attempts, chance=random.random(), wish=tried.wish)  # noqa: S311
         async with self._database.transaction() as db:
             is_disabled = await deliveries.fail(
-                db, self._id, claimed, status=status, error=error or "", pause=pause
+                db,
+                self._id,
+                claimed,
+                status=tried.status,
+                error=tried.error or "",
+                pause=None if is_gone else pause,
             )
             if is_gone:
                 await deliveries.disable_gone(db, claimed.endpoint_id)
@@ -107,8 +123,7 @@ class Deliverer:
                 because="gone" if is_gone else "failing",
             )
 
-    async def _call(self, claimed: Claimed) -> tuple[int | None, str | None]:
-        """The status, and what is wrong with it or why there is none."""
+    async def _call(self, claimed: Claimed) -> Tried:
         try:
             keys = [
                 self._cipher.decrypt(stored, secret_place(claimed.endpoint_id))
@@ -116,7 +131,7 @@ class Deliverer:
                 if stored is not None
             ]
         except NotDecryptable as error:
-            return None, f"the secret {error}"
+            return Tried(f"the secret {error}")
         body = body_of(claimed)
         headers = signed_headers(
             f"msg_{claimed.event_id.hex}", int(claimed.now.timestamp()), body, keys
@@ -129,14 +144,14 @@ class Deliverer:
                 body=body,
                 seconds=self._pace.call_seconds,
             ) as answer:
-                status = answer.status
-                if not 200 <= status < 300:
-                    return status, f"status {status}"
-                return status, None
+                if 200 <= answer.status < 300:
+                    return Tried(None, answer.status)
+                wish = retry_after(answer.headers)
+                return Tried(f"status {answer.status}", answer.status, wish)
         except AddressRefused as error:
-            return None, f"the address is not allowed: {error}"
+            return Tried(f"the address is not allowed: {error}")
         except (Unreachable, BadAnswer) as error:
-            return None, str(error)
+            return Tried(str(error))
 
 
 def secret_place(endpoint_id: UUID) -> Place:

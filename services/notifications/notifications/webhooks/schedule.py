@@ -16,12 +16,16 @@ PAUSES = (
 DISABLED_AFTER = timedelta(days=5)
 """An endpoint that has failed so long, and not succeeded once, is told nothing more."""
 
+LONGEST_WISH = timedelta(hours=1)
+"""A receiver is left alone so long at its own wish (Retry-After, RFC 9110)."""
+
 _JITTER = 0.2
 
 
-def pause_after(attempts: int, *, chance: float) -> timedelta | None:
-    """How long to wait after so many attempts; None when that was the last. ``chance`` is between
-    0 and 1 and spreads those who failed together."""
+def pause_after(attempts: int, *, chance: float, wish: timedelta | None = None) -> timedelta | None:
+    """How long to wait after so many attempts, not less than the receiver wishes; None when that
+    was the last. ``chance`` is between 0 and 1 and spreads those who failed together."""
     if attempts > len(PAUSES):
         return None
-    return PAUSES[attempts - 1] * (1 + _JITTER * (chance - 0.5))
+    pause = PAUSES[attempts - 1] * (1 + _JITTER * (chance - 0.5))
+    return max(pause, min(wish or timedelta(), LONGEST_WISH))

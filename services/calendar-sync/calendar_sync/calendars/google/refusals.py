@@ -12,9 +12,9 @@ from calendar_sync.calendars.contract import (
     Temporary,
 )
 from calendar_sync.calendars.oauth import json_of
-from calendar_sync.calendars.retry_after import retry_after
 from shared.http import Response
 from shared.observability import logger
+from shared.retry_after import retry_after
 
 _SLOW_DOWN = frozenset(
     "rateLimitExceeded userRateLimitExceeded quotaExceeded calendarUsageLimitsExceeded "
@@ -24,6 +24,7 @@ _SWITCHED_OFF = frozenset({"accessNotConfigured", "SERVICE_DISABLED"})
 _NOT_ALLOWED = frozenset(
     "forbidden forbiddenForNonOrganizer insufficientPermissions requiredAccessLevel".split()
 )
+
 _PUSH = "push"
 
 

@@ -7,9 +7,9 @@ from uuid import uuid4
 
 from calendar_sync.calendars.contract import AccessGone, Refused, Temporary
 from calendar_sync.calendars.oauth import Access, json_of
-from calendar_sync.calendars.retry_after import retry_after
 from shared.http import Response
 from shared.observability import logger
+from shared.retry_after import retry_after
 
 _LATER = frozenset({408, 409, 423, 425, 429})
 _NOT_WORD = re.compile(r"[^a-z0-9]+")

@@ -1,4 +1,4 @@
-"""How long a provider wants to be left alone."""
+"""How long another system wants to be left alone."""
 
 from collections.abc import Mapping
 from datetime import timedelta
