@@ -46,17 +46,20 @@ async def test_killing_each_process_loses_and_doubles_nothing(
     assert len(set(booked)) == 2 * len(PROCESSES)
     await until(lambda: settled(system, booked), "every consumer has caught up", limit=60)
     await check_bookings(system, booked)
-    feed = await Caller(client, provider["token"], provider["id"]).call(
-        "GET", f"/v1/providers/{provider['id']}/calendar-feed"
-    )
-    uids = Counter(line for line in feed.text.splitlines() if line.startswith("UID:"))
-    assert all(count == 1 for count in uids.values())
-    assert all(any(id_ in uid for uid in uids) for id_ in booked)
+    doctor = Caller(client, provider["token"], provider["id"])
+
+    async def all_are_in_the_feed() -> bool:
+        feed = await doctor.call("GET", f"/v1/providers/{provider['id']}/calendar-feed")
+        uids = Counter(line for line in feed.text.splitlines() if line.startswith("UID:"))
+        assert all(count == 1 for count in uids.values())
+        return all(any(id_ in uid for uid in uids) for id_ in booked)
+
+    await until(all_are_in_the_feed, "every appointment is in the feed", limit=60)
     mails = Counter(mail["Message-ID"] for mail in system.mails())
     assert len(mails) - before >= 2 * len(booked)
     assert max(mails.values()) <= 2, "a message is repeated once by one crash"
     repeated = sum(count - 1 for count in mails.values())
-    assert repeated <= 4, "only what was on its way: two bookings' mails to two people"
+    assert repeated <= 8, "only what was on its way: the mails of two pairs of bookings"
 
 
 def apart(slots: list[dict]) -> list[dict]:
