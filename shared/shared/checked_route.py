@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 from fastapi import params
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from fastapi.security.base import SecurityBase
 from prometheus_client import Counter
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
@@ -64,6 +65,9 @@ class CheckedRoute(APIRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
+        # Who calls is asked before anything else: whoever has no token shall not take a connection
+        # to the database from those who have one.
+        self.dependencies = [*_asking_who_calls(self.dependant), *self.dependencies]
         where = f"{path} {self.name}"
         for dependant in _with_dependencies(self.dependant):
             for field in (
@@ -141,6 +145,12 @@ async def _done(handle: _Handler, request: Request) -> Response:
         else:
             return response
     raise AssertionError("the last try returns or raises")
+
+
+def _asking_who_calls(dependant: Dependant) -> Iterator[params.Depends]:
+    for each in _with_dependencies(dependant):
+        if isinstance(each.call, SecurityBase):
+            yield params.Depends(each.call)
 
 
 class _QueryParameters:
