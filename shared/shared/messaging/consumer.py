@@ -38,7 +38,7 @@ from shared.observability import logger, trace_context
 _LARGEST_BATCH = 50
 _PREFETCH = 3 * _LARGEST_BATCH
 _RECONNECT_PAUSE = 0.5
-_BREATH = 0.02
+_BREATH = 0.01
 _PROBE_PAUSE = 5.0
 _PROBE_TIMEOUT = 10.0
 _GRACE = 6.0

@@ -100,6 +100,8 @@ class Publisher:
                     ),
                     mandatory=True,
                     timeout=self._timeout,
+                    # Not each by itself onto the wire: what is sent together is written together.
+                    wait=False,
                 )
         except (BrokerUnavailable, NotTaken) as failure:
             return failure
