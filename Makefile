@@ -86,6 +86,11 @@ events: $(VENV)/.made ## write the AsyncAPI document anew, after a change of the
 	@$(PYTHON) -m shared.events.asyncapi > docs/asyncapi.json.new
 	@mv docs/asyncapi.json.new docs/asyncapi.json
 
+.PHONY: openapi
+openapi: $(VENV)/.made ## write the merged OpenAPI document anew, after a change of any API
+	@env PYTHONPATH=deploy $(PYTHON) -m local.openapi > docs/openapi.json.new
+	@mv docs/openapi.json.new docs/openapi.json
+
 .PHONY: cluster-values
 cluster-values: $(VENV)/.made ## random passwords and keys for a development cluster (docs/kubernetes.md)
 	@exec env PYTHONPATH=deploy $(PYTHON) -m local.cluster_values

@@ -141,6 +141,7 @@ async def get_reservation(
 
 @router.post(
     "/{token}/extend",
+    operation_id="extend_reservation",
     response_model=ReservationOut,
     responses=problems(
         ReservationNotFound, ReservationEnded, HoldExpired, ExtensionLimit, *KEY_REFUSALS
@@ -162,7 +163,12 @@ async def extend(token: Token, desk: AtDesk, once: OnceIfKeyed, user: CurrentUse
     raise extended
 
 
-@router.delete("/{token}", status_code=204, responses=problems(ReservationNotFound))
+@router.delete(
+    "/{token}",
+    status_code=204,
+    operation_id="release_reservation",
+    responses=problems(ReservationNotFound),
+)
 async def release(token: Token, db: SqlTransaction, user: CurrentUser) -> None:
     """Let the timeslot go; doing so twice is the same as once."""
     await release_reservation(db, token, user=user)

@@ -87,6 +87,7 @@ async def get_time_off(provider_id: Id, request_id: Id, db: Reading, user: Staff
 
 @router.post(
     "/{request_id}/approve",
+    operation_id="approve_time_off",
     response_model=TimeOffOut,
     responses=problems(
         ProviderNotFound, TimeOffNotFound, IllegalTransition, Forbidden, *KEY_REFUSALS
@@ -105,6 +106,7 @@ async def approve(
 
 @router.post(
     "/{request_id}/reject",
+    operation_id="reject_time_off",
     response_model=TimeOffOut,
     responses=problems(
         ProviderNotFound, TimeOffNotFound, IllegalTransition, Forbidden, *KEY_REFUSALS
@@ -123,6 +125,7 @@ async def reject(
 
 @router.delete(
     "/{request_id}",
+    operation_id="withdraw_time_off",
     status_code=204,
     responses=problems(ProviderNotFound, TimeOffNotFound, IllegalTransition),
 )
