@@ -118,7 +118,7 @@ async def _measure(
 
 
 async def _has(replica: Connection, lsn: str) -> None:
-    """Returns when the replica shows what was committed at ``lsn``: how one reads one's own write."""
+    """Returns when the replica shows what was committed at ``lsn``: one's own write."""
     while True:
         if await replica.fetchval("SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn", lsn):
             return
