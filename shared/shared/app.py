@@ -17,7 +17,11 @@ from shared.edge import Edge
 from shared.garbage import spare_the_collector
 from shared.health import Readiness
 from shared.json_body import MOST_BYTES, MOST_VALUES
-from shared.observability import RequestContextMiddleware, configure_logging
+from shared.observability import (
+    RequestContextMiddleware,
+    configure_logging,
+    watched_event_loop,
+)
 from shared.openapi import complete
 from shared.problems import HANDLERS
 from shared.settings import ServiceSettings
@@ -77,6 +81,7 @@ def create_app(
             app.state.readiness = await resources.enter_async_context(
                 Readiness.open(database, settings.amqp_url, name=service)
             )
+            await resources.enter_async_context(watched_event_loop())
             if lifespan_extras is not None:
                 await resources.enter_async_context(lifespan_extras(app))
             yield

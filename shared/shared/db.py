@@ -6,7 +6,7 @@ Either way one request, one message or one tick is one transaction, opened and c
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any, Self, TypeAlias
 from uuid import UUID
@@ -15,7 +15,8 @@ import asyncpg
 import orjson
 from asyncpg.pool import PoolConnectionProxy
 from fastapi import Depends, Request
-from sqlalchemy import MetaData
+from prometheus_client import Counter, Gauge
+from sqlalchemy import MetaData, QueuePool
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -50,10 +51,48 @@ _NO_SETTINGS: Mapping[str, str] = {}
 _ACQUIRE_TIMEOUT = 10.0
 _WAKE_PAUSE = 0.01
 
+_CONNECTIONS = Gauge(
+    "database_connections",
+    "Connections to the database, by the pool they are in: asyncpg's or SQLAlchemy's.",
+    ["pool", "state"],
+)
+_MOST_CONNECTIONS = Gauge("database_connections_limit", "How many each pool may have.")
+_NONE_FREE = Counter(
+    "database_connections_refused_total", "Who has waited in vain for a connection."
+)
+
+_when_committed: dict[Connection, list[Callable[[], None]]] = {}
+
 
 def new_metadata() -> MetaData:
     """For the declarative base of one service: tables of its own, constraints with names."""
     return MetaData(naming_convention=_NAMING)
+
+
+def after_commit(connection: Connection, action: Callable[[], None]) -> None:
+    """Run ``action`` when the transaction that is open here has committed, else never.
+
+    At once outside of ``transaction_on``, where each statement commits by itself. For what must be
+    true before it is told, such as counters; it must not fail.
+    """
+    waiting = _when_committed.get(connection)
+    if waiting is None:
+        action()
+    else:
+        waiting.append(action)
+
+
+@asynccontextmanager
+async def transaction_on(connection: Connection) -> AsyncIterator[None]:
+    """A transaction of this connection, which has none open."""
+    _when_committed[connection] = waiting = list[Callable[[], None]]()
+    try:
+        async with connection.transaction():
+            yield
+    finally:
+        del _when_committed[connection]
+    for action in waiting:
+        action()
 
 
 class NoConnection(TimeoutError):
@@ -112,6 +151,7 @@ class Database:
             reset=_keep_session,
         )
         database = cls(await pool, engine, url, patience)
+        _show_use(pool, engine, pool_size)
         try:
             yield database
         finally:
@@ -125,7 +165,7 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """Commits at the end, then wakes the relay; any exception rolls back."""
-        async with self.reading() as connection, connection.transaction():
+        async with self.reading() as connection, transaction_on(connection):
             yield connection
         self.wake_relay()
 
@@ -135,6 +175,7 @@ class Database:
         try:
             connection = await self.pool.acquire(timeout=self._patience)
         except TimeoutError as error:
+            _NONE_FREE.inc()
             raise NoConnection from error
         try:
             yield connection
@@ -168,6 +209,19 @@ class Database:
         commits (measured: 5,000 to 2,250 holds a second).
         """
         self._alarm.ring()
+
+
+def _show_use(pool: "asyncpg.Pool[asyncpg.Record]", engine: AsyncEngine, limit: int) -> None:
+    """A process has one database, so the one opened last is the one that is shown."""
+    of_orm = engine.pool
+    if not isinstance(of_orm, QueuePool):
+        raise TypeError(type(of_orm).__name__)
+    used, idle = ("asyncpg", "used"), ("asyncpg", "idle")
+    _CONNECTIONS.labels(*used).set_function(lambda: pool.get_size() - pool.get_idle_size())
+    _CONNECTIONS.labels(*idle).set_function(pool.get_idle_size)
+    _CONNECTIONS.labels("orm", "used").set_function(of_orm.checkedout)
+    _CONNECTIONS.labels("orm", "idle").set_function(of_orm.checkedin)
+    _MOST_CONNECTIONS.set(limit)
 
 
 class _RelayAlarm:

@@ -9,6 +9,7 @@ from uuid import UUID
 import orjson
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
+from prometheus_client import Counter
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import SkipJsonSchema
@@ -22,7 +23,12 @@ from shared.field_errors import field_errors
 from shared.fields import instant_text
 from shared.json_body import BodyTooLarge, UnsupportedBody
 from shared.methods import allowed_methods
-from shared.observability import current_request_id, current_trace_id, logger
+from shared.observability import (
+    current_request_id,
+    current_trace_id,
+    logger,
+    route_template,
+)
 from shared.places import pointer
 
 MEDIA_TYPE = "application/problem+json"
@@ -42,6 +48,12 @@ _STATUS: dict[type[DomainError], HTTPStatus] = {
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 _NO_TRACE = "0" * 32
+
+_REFUSALS = Counter(
+    "http_refusals_total",
+    "Requests that a rule has refused, by route template and the problem's code.",
+    ["route", "code"],
+)
 
 
 class InternalError(DomainError):
@@ -183,11 +195,13 @@ def problem_of_failure(error: Exception) -> Response:
     return problem_of(InternalError())
 
 
-async def _refused(_: Request, error: DomainError) -> Response:
+async def _refused(request: Request, error: DomainError) -> Response:
+    _REFUSALS.labels(route_template(request.scope) or "unmatched", error.code).inc()
     return problem_of(error)
 
 
-async def _not_valid(_: Request, error: RequestValidationError) -> Response:
+async def _not_valid(request: Request, error: RequestValidationError) -> Response:
+    _REFUSALS.labels(route_template(request.scope) or "unmatched", errors.Invalid.code).inc()
     return problem_of(errors.Invalid(errors=field_errors(error.errors(), error.body)))
 
 

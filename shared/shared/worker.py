@@ -21,7 +21,7 @@ from shared.db import Connection, Database
 from shared.garbage import spare_the_collector
 from shared.health import Readiness, health_routes
 from shared.messaging.stopping import Stop, run_until_cancelled
-from shared.observability import configure_logging, logger, trace_context
+from shared.observability import configure_logging, logger, trace_context, watched_event_loop
 from shared.settings import ServiceSettings
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
@@ -33,7 +33,10 @@ _GRACE = 8.0
 _LIMIT = 10
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 2.0
 
-_LAST_RUN = Gauge("timer_last_success_seconds", "Unix time of a timer's last run.", ["timer"])
+_LAST_RUN = Gauge(
+    "timer_last_success_timestamp_seconds", "Unix time of a timer's last run.", ["timer"]
+)
+_EVERY = Gauge("timer_interval_seconds", "How often a timer runs.", ["timer"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,7 @@ async def _run(name: str, settings: Settings, build: Build[Settings]) -> int:
                 pool_size=settings.database_pool_size,
             )
         )
+        await resources.enter_async_context(watched_event_loop())
         loops = dict(await build(Worker(name, settings, database, resources)))
         if settings.worker_port is not None:
             readiness = await resources.enter_async_context(
@@ -162,6 +166,7 @@ class Timer:
         self._every = every.total_seconds()
         self._tick = tick
         self._stop = Stop()
+        _EVERY.labels(name).set(self._every)
 
     async def run(self) -> None:
         """Tick until cancelled; a tick in hand is finished first."""

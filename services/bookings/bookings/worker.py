@@ -3,10 +3,12 @@
 from datetime import timedelta
 
 from bookings.consumers import HANDLERS
+from bookings.metrics import DUE
 from bookings.use_cases.cancel import cancel_at_deleted_providers
 from bookings.use_cases.end_hold import expire_due_holds, expire_due_requests
 from bookings.use_cases.finish import finish_due_appointments
 from shared.db import Connection
+from shared.due_work import due_work_loop
 from shared.messaging.loops import messaging_loops
 from shared.settings import ServiceSettings
 from shared.worker import Loops, Worker, run_worker
@@ -27,6 +29,7 @@ async def build(worker: Worker[ServiceSettings]) -> Loops:
 
     return {
         **messaging_loops(worker, "bookings", HANDLERS),
+        **due_work_loop(worker, DUE),
         "hold expiry": worker.timer("hold expiry", timedelta(seconds=1), expire),
         "request expiry": worker.timer("request expiry", timedelta(seconds=1), expire_requests),
         "completion": worker.timer("completion", timedelta(seconds=10), finish),

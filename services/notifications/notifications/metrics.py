@@ -2,6 +2,9 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from notifications.domain.news import ChannelName
+from shared.due_work import DueWork
+
 DELIVERIES = Counter(
     "notification_deliveries_total",
     "Attempts by how they ended: sent, deferred, refused or unknown.",
@@ -20,3 +23,18 @@ CHANNEL_DOWN = Counter(
     "notification_channel_down_total", "How often a channel did not answer.", ["channel"]
 )
 SMS_PARTS = Counter("notification_sms_parts_total", "Parts of composed SMS, which are paid for.")
+
+_JOBS = """
+    SELECT due_at FROM notification_jobs
+    WHERE status = 'queued' AND due_at <= now() AND {which} ORDER BY due_at
+"""
+
+# Of a channel that is off jobs wait until they are of no use, and CHANNEL_ON says so.
+DUE: DueWork = {
+    **{name.value: _JOBS.format(which=f"channel = '{name.value}'") for name in ChannelName},
+    "reminders": _JOBS.format(which="kind = 'reminder'"),
+    "webhooks": """
+        SELECT due_at FROM webhook_deliveries
+        WHERE status = 'queued' AND due_at <= now() ORDER BY due_at
+    """,
+}

@@ -19,6 +19,7 @@ from notifications.settings import NotificationsSettings
 from notifications.unsubscribing import UnsubscribeLinks
 from notifications.webhooks.loops import webhook_loops
 from shared.db import Database
+from shared.due_work import due_work_loop
 from shared.messaging.loops import messaging_loops
 from shared.observability import logger
 from shared.worker import Loops, Worker, run_worker
@@ -42,6 +43,7 @@ async def build(worker: Worker[NotificationsSettings]) -> Loops:
     )
     return {
         **messaging_loops(worker, "notifications", HANDLERS),
+        **due_work_loop(worker, metrics.DUE),
         **await realtime_loops(worker),
         **await webhook_loops(worker),
         "sender": sender.run,

@@ -164,15 +164,23 @@ class Consumer:
                 await self._stop.pause(_BREATH)
 
     async def _probe(self, channel: AbstractChannel) -> None:
-        """Every few seconds: is the connection alive, and the queue still there?"""
+        """Every few seconds: is the connection alive, and the queue still there? How full is it?"""
         if monotonic() < self._probe_at:
             return
         self._probe_at = monotonic() + _PROBE_PAUSE
+        queue = self._queues.main
+        waiting = await self._depth(channel, queue)
+        retrying = [await self._depth(channel, name) for name in self._queues.retries]
+        metrics.DEPTH.labels(queue).set(waiting)
+        metrics.RETRYING.labels(queue).set(sum(retrying))
+        metrics.PARKED_NOW.labels(queue).set(await self._depth(channel, self._queues.parked))
+        if waiting == 0 and self._deliveries.is_empty:
+            metrics.LEVEL.labels(queue).set_to_current_time()
+
+    async def _depth(self, channel: AbstractChannel, queue: str) -> int:
         with broker_errors("look at the queue"):
-            found = await channel.queue_declare(
-                self._queues.main, passive=True, timeout=_PROBE_TIMEOUT
-            )
-        metrics.DEPTH.labels(self._queues.main).set(found.message_count or 0)
+            found = await channel.queue_declare(queue, passive=True, timeout=_PROBE_TIMEOUT)
+        return found.message_count or 0
 
     async def _handle(self, channel: AbstractChannel, taken: Sequence[Delivery]) -> None:
         started = perf_counter()

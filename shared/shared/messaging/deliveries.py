@@ -62,6 +62,10 @@ class Deliveries:
         self._loss: str | None = None
         self._stopped = False
 
+    @property
+    def is_empty(self) -> bool:
+        return not self._waiting
+
     async def add(self, message: DeliveredMessage) -> None:
         self._waiting.append(Delivery.of(message))
         self._changed.set()

@@ -25,3 +25,10 @@ LAG = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600),
 )
 DEPTH = Gauge("queue_depth", "Messages that wait in the service's main queue.", ["queue"])
+RETRYING = Gauge("queue_retrying", "Messages that wait for their next attempt.", ["queue"])
+PARKED_NOW = Gauge("queue_parked", "Messages that are parked.", ["queue"])
+LEVEL = Gauge(
+    "queue_level_timestamp_seconds",
+    "Unix time at which this consumer has last seen its queue empty.",
+    ["queue"],
+)

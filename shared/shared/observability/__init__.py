@@ -1,5 +1,6 @@
 """What can be seen of a running process: JSON log lines, trace context and metrics."""
 
+from shared.observability.event_loop import watched_event_loop
 from shared.observability.logs import configure_logging, logger
 from shared.observability.metrics import metrics_response
 from shared.observability.requests import RequestContextMiddleware, route_template
@@ -22,4 +23,5 @@ __all__ = [
     "note_user",
     "route_template",
     "trace_context",
+    "watched_event_loop",
 ]

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import asyncpg
 
+from bookings import metrics
 from bookings.domain.appointment import Actor, Appointment
 from bookings.domain.lifecycle import Action
 from bookings.ledger.claims import claim_row
@@ -113,7 +114,10 @@ async def open_hold(
         if error.constraint_name != "claims_appointment_id_fkey":
             raise
         return None
-    return written if done else None
+    if not done:
+        return None
+    metrics.count(db, written, Action.HELD_CREATED)
+    return written
 
 
 async def move(
@@ -128,6 +132,7 @@ async def move(
     written, entry, event = recorded(moved, action, by, metadata or {})
     if not await db.fetchval(_MOVE, row_of(written), entry, event, moved.is_active):
         raise StaleAppointment(f"appointment {moved.id} is no longer at {moved.version - 1}")
+    metrics.count(db, written, action)
     return written
 
 
@@ -141,6 +146,8 @@ async def confirm(
     """
     written, entry, event = recorded(moved, action, by, {})
     done: bool = await db.fetchval(_CONFIRM, row_of(written), entry, event, *kept)
+    if done:
+        metrics.count(db, written, action)
     return done
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from bookings import metrics
 from bookings.announcements import announce
 from bookings.domain.appointment import Actor, Appointment
 from bookings.domain.audit import FIRST, Entry, hash_of
@@ -67,6 +68,7 @@ async def enter(
     written, entry = entered(appointment, action, by, metadata, at=at)
     if not await db.fetchval(_ENTER, row_of(written), entry):
         raise StaleAppointment(f"the trail of {appointment.id} has grown meanwhile")
+    metrics.count(db, written, action)
 
 
 def recorded(

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from bookings import ledger, queries
+from bookings import ledger, metrics, queries
 from bookings.domain.appointment import (
     Actor,
     ActorType,
@@ -18,7 +18,7 @@ from bookings.domain.moves import beside, check_movable, check_same_parties
 from bookings.domain.policy import check_bookable, check_not_over
 from bookings.refusals import AppointmentNotFound, ServiceNotFound, SlotTaken
 from bookings.use_cases.end_hold import end_if_overdue
-from shared.db import Connection
+from shared.db import Connection, transaction_on
 from shared.ids import new_id
 
 _ROUNDS = 20
@@ -105,12 +105,13 @@ async def hold_timeslot(db: Connection, wish: Wish) -> tuple[Appointment, dateti
             )
             if opened is not None:
                 return opened, offer.now
+            metrics.UNITS_LOST.inc()
             continue
         expired = expired_rivals(needs, offer.units)
         if not expired:
             break
         for rival in sorted(expired):
-            async with db.transaction():
+            async with transaction_on(db):
                 await end_if_overdue(db, rival)
     raise SlotTaken("this time was just taken")
 

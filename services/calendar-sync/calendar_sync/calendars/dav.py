@@ -10,6 +10,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from calendar_sync.calendars.contract import AccessGone, NotFound, Refused, Temporary
+from calendar_sync.metrics import count_call
 from shared.outside import AddressRefused, BadAnswer, Outside, Unreachable
 from shared.retry_after import retry_after
 
@@ -114,11 +115,13 @@ class Dav:
             async with self._outside.call(
                 method, url, headers=headers, body=content or None, seconds=_SECONDS
             ) as answer:
+                count_call("caldav", answer.status)
                 body = await answer.read(MOST_BYTES)
                 return Reply(answer.status, answer.headers, answer.url, body)
         except AddressRefused as error:
             raise Refused("address_not_allowed") from error
         except Unreachable as error:
+            count_call("caldav", None)
             raise Temporary("unreachable") from error
         except BadAnswer as error:
             raise Temporary("answer_too_large") from error

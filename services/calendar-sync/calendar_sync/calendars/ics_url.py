@@ -23,6 +23,7 @@ from calendar_sync.calendars.contract import (
     Written,
 )
 from calendar_sync.calendars.expansion import Expander
+from calendar_sync.metrics import count_call
 from shared.events.calendar import CalendarKind
 from shared.outside import AddressRefused, Answer, BadAnswer, Outside, Unreachable
 from shared.retry_after import retry_after
@@ -118,11 +119,13 @@ class IcsAccount:
             async with self._outside.call(
                 "GET", url, headers=headers, redirects=_REDIRECTS, seconds=_SECONDS
             ) as answer:
+                count_call("ics", answer.status)
                 _check(answer)
                 yield answer
         except AddressRefused as error:
             raise Refused("address_not_allowed") from error
         except Unreachable as error:
+            count_call("ics", None)
             raise Temporary("unreachable") from error
         except BadAnswer as error:
             raise Refused("calendar_too_large") from error

@@ -25,6 +25,7 @@ from calendar_sync.calendars.contract import (
 from calendar_sync.calendars.google.events import body_of, ids_of, key_of, read
 from calendar_sync.calendars.google.refusals import refusal_of
 from calendar_sync.calendars.oauth import Access, json_of
+from calendar_sync.metrics import counted
 from shared.http import Response
 
 _EVENTS_OF_A_PAGE = 500
@@ -175,7 +176,7 @@ class GoogleAccount:
         return key_of(item) == key or (key_of(item) is None and item.get("status") == "cancelled")
 
     async def _send(self, method: str, path: str, **options: Any) -> Response:
-        return await self._access.send(method, self._api_url + path, **options)
+        return await counted("google", self._access.send(method, self._api_url + path, **options))
 
 
 def _events(calendar_id: str, event_id: str | None = None) -> str:

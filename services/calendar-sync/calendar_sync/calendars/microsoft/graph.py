@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from calendar_sync.calendars.contract import AccessGone, Refused, Temporary
 from calendar_sync.calendars.oauth import Access, json_of
+from calendar_sync.metrics import counted
 from shared.http import Response
 from shared.observability import logger
 from shared.retry_after import retry_after
@@ -57,7 +58,10 @@ class Graph:
             "client-request-id": request_id,
             **({"If-Match": if_match} if if_match is not None else {}),
         }
-        response = await self.access.send(method, url, params=query, json=body, headers=headers)
+        response = await counted(
+            "microsoft",
+            self.access.send(method, url, params=query, json=body, headers=headers),
+        )
         if response.is_success:
             return json_of(response) if response.content else {}
         status, code = response.status_code, _code(response)
