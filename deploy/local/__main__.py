@@ -64,6 +64,9 @@ def _options() -> argparse.Namespace:
     for command in (run, demo):
         command.add_argument("--port", type=_port, default=os.environ.get("PORT") or "8080")
         command.add_argument("--no-story", action="store_true", help="book nothing")
+        command.add_argument(
+            "--links", action="store_true", help="a switch on each way to the servers (torture)"
+        )
     servers = commands.add_parser("with-servers", help="run a command beside test servers")
     servers.add_argument("--only-postgres", action="store_true", help="leave RabbitMQ out")
     servers.add_argument("--durable", action="store_true", help="PostgreSQL waits for its disk")

@@ -24,6 +24,7 @@ from local.folder import CHECKOUT, RunFolder
 from local.gateway import Gateway
 from local.keys import SigningKey, signing_key
 from local.leftovers import end_leftovers
+from local.links import Links
 from local.mail import mail_program
 from local.ports import Ports, is_free
 from local.postgres import data_elsewhere
@@ -44,6 +45,7 @@ class Choices:
     story: bool = True
     stay: bool = True
     log_level: str = "INFO"
+    links: bool = False
     given: Given = field(default_factory=Given)
     gateway_settings: Mapping[str, str] = field(default_factory=dict)
 
@@ -54,6 +56,7 @@ class Choices:
             port=options.port,
             story=not options.no_story,
             stay=options.command == "run",
+            links=options.links,
             log_level=os.environ.get("LOG_LEVEL", "INFO"),
             given=Given(os.environ.get("POSTGRES_ADMIN_URL"), os.environ.get("AMQP_URL")),
             gateway_settings={n: os.environ[n] for n in limits if n in os.environ},
@@ -119,6 +122,7 @@ class Stack:
         self._servers = servers
         self._key = key
         self._databases = Databases(servers.admin_url, folder)
+        self._links = Links(folder, ports) if choices.links else None
         self._smtp_port = ports["smtp"]
         self._radicale = Radicale.of(folder, port=ports["radicale"])
         port = choices.port or ports["gateway"]
@@ -164,11 +168,14 @@ class Stack:
     async def running(self) -> AsyncIterator[Supervisor]:
         """Up from servers to gateway; everything is ended when the block is left."""
         mail = mail_program(self._folder.mail, port=self._smtp_port, run_folder=self._folder.path)
+        processes = services.programs(self._surroundings)
+        if self._links:
+            processes = [self._links.program(), *self._links.through(processes)]
         programs = [
             *self._servers.programs(),
             mail,
             self._radicale.program(),
-            *services.programs(self._surroundings),
+            *processes,
             self._gateway.program(),
         ]
         self._console.say(f"Starting everything in {self._folder.path} …")
@@ -191,6 +198,9 @@ class Stack:
     async def _start(self, supervisor: Supervisor) -> None:
         """Each as soon as what it needs is there; on two cores every second of waiting counts."""
         around = self._surroundings
+        if self._links:
+            await supervisor.start("links")
+            await supervisor.until_ready("links", self._links.ready, limit=15)
         async with asyncio.TaskGroup() as group:
             databases = group.create_task(self._databases_ready(supervisor))
             broker = group.create_task(self._servers.start_rabbitmq(supervisor, self._console))

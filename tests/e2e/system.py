@@ -94,14 +94,14 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def started(folder: Path) -> Iterator[System]:
+def started(folder: Path, *options: str) -> Iterator[System]:
     """A system of its own in ``folder``; ended by SIGTERM, and nothing of it may stay."""
     log = folder.with_suffix(".log")
     with log.open("wb") as output:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "local", "run", "--no-story", "--port", "0"),
-                *("--run-dir", str(folder), "--end-with-parent"),
+                *("--run-dir", str(folder), "--end-with-parent", *options),
             ],
             env=environment(),
             cwd=CHECKOUT,
