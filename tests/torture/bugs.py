@@ -1,0 +1,259 @@
+"""Bugs to plant, each as edits of the source and the promise that must be seen broken.
+
+Some windows are milliseconds wide. A short run finds a bug in them by chance only, so the plant
+holds them open for a moment (``sleep``); what is wrong stays the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Edit:
+    """``old`` stands in the file exactly once."""
+
+    file: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Bug:
+    name: str
+    edits: Sequence[Edit]
+    found_by: Sequence[str]
+    """Beginnings of the promises of which one must be broken."""
+    only: str = ""
+    """Faults that bring it out."""
+    seconds: float = 45.0
+    period: float = 4.0
+    seed: int = 1
+
+
+_BOOKINGS, _AVAILABILITY = "services/bookings/", "services/availability/availability/"
+_LEDGER = f"{_BOOKINGS}bookings/ledger/"
+_MESSAGING = "shared/shared/messaging/"
+
+BUGS: Sequence[Bug] = (
+    Bug(
+        "exclusion-constraint-dropped",
+        [
+            Edit(
+                f"{_BOOKINGS}migrations/versions/0001_appointments_and_claims.py",
+                """REFERENCES appointments (id),
+    CONSTRAINT claims_no_overlap EXCLUDE USING gist (resource_id WITH =, period WITH &&)
+""",
+                """REFERENCES appointments (id)
+""",
+            )
+        ],
+        ["claims: none ever overlap", "stampede: exactly", "claims: capacity"],
+    ),
+    Bug(
+        "hold-expiry-not-checked",
+        [
+            Edit(
+                f"{_BOOKINGS}bookings/domain/decisions.py",
+                "over = hold.hold_expires_at is None or now >= hold.hold_expires_at",
+                "over = hold.hold_expires_at is None",
+            ),
+            Edit(
+                f"{_LEDGER}appointments.py", "      AND hold_expires_at > now()\n    FOR", "    FOR"
+            ),
+        ],
+        ["holds: confirmed before"],
+        seconds=75,
+        only="calendar-sync",
+        period=8,
+    ),
+    Bug(
+        "cancel-keeps-the-claim",
+        [
+            Edit(
+                f"{_LEDGER}appointments.py",
+                "DELETE FROM claims USING changed WHERE appointment_id = changed.id AND NOT $4",
+                "DELETE FROM claims USING changed WHERE appointment_id = changed.id AND NOT $4\n"
+                "      AND $1::jsonb ->> 'cancellation_cause' <> 'patient'",
+            )
+        ],
+        ["claims: exist exactly", "claims: every slot_taken", "availability: exact"],
+    ),
+    Bug(
+        "answer-stored-after-the-effect",
+        [
+            Edit(
+                "shared/shared/idempotency/once.py",
+                "                answer = self._answer(made, headers)\n"
+                "                await _keep_first(fetching(db), key, answer)\n",
+                "                answer = self._answer(made, headers)\n"
+                "            await asyncio.sleep(0.2)\n"
+                "            async with transaction() as db:\n"
+                "                await _keep_first(fetching(db), key, answer)\n",
+            ),
+            Edit(
+                "shared/shared/idempotency/once.py",
+                "from collections.abc import Awaitable",
+                "import asyncio\nfrom collections.abc import Awaitable",
+            ),
+        ],
+        ["retries: one effect", "retries: same key"],
+        only="kill bookings-api,restart bookings-api,sever bookings,kill postgres",
+    ),
+    Bug(
+        "relay-marks-before-the-broker-confirms",
+        [
+            Edit(
+                f"{_MESSAGING}relay.py",
+                "        outcomes = await self._publisher.publish_all(",
+                '        await connection.execute(_MARK, [row["position"] for row in rows])\n'
+                "        outcomes = await self._publisher.publish_all(",
+            )
+        ],
+        ["messages: every listener", "availability: exact", "messages: read models"],
+        only="rabbitmq",
+    ),
+    Bug(
+        "consumer-acknowledges-before-its-commit",
+        [
+            Edit(
+                f"{_MESSAGING}consumer.py",
+                "        if len(readable) > 1:\n",
+                "        if readable:\n"
+                "            await self._acknowledge(\n"
+                "                channel, readable[-1][0], everything_before=True\n"
+                "            )\n"
+                "        if len(readable) > 1:\n",
+            ),
+            Edit(
+                f"{_MESSAGING}consumer.py",
+                "            await channel.basic_ack(delivery.tag, multiple=everything_before)",
+                "            if delivery.tag not in self._acked:\n"
+                "                self._acked.add(delivery.tag)\n"
+                "                await channel.basic_ack(delivery.tag, multiple=everything_before)",
+            ),
+            Edit(
+                f"{_MESSAGING}consumer.py",
+                "        self._deliveries = deliveries = Deliveries()\n",
+                "        self._deliveries = deliveries = Deliveries()\n"
+                "        self._acked = _AllAcked()\n",
+            ),
+            Edit(
+                f"{_MESSAGING}consumer.py",
+                "class Consumer",
+                "class _AllAcked(set[int]):\n"
+                '    """What comes before the newest is acknowledged with it."""\n\n'
+                "    def __contains__(self, tag: object) -> bool:\n"
+                "        return bool(self) and isinstance(tag, int) and tag <= max(self)\n\n\n"
+                "class Consumer",
+            ),
+            Edit(
+                f"{_MESSAGING}handling.py",
+                "            fresh = await inbox.remember(connection, self._consumer, events)\n",
+                "            fresh = await inbox.remember(connection, self._consumer, events)\n"
+                "            await asyncio.sleep(0.05)\n",
+            ),
+        ],
+        ["messages: every listener", "availability: exact", "messages: read models"],
+        only="kill postgres,-worker",
+    ),
+    Bug(
+        "inbox-not-written",
+        [
+            Edit(
+                f"{_MESSAGING}inbox.py",
+                '    return {row["event_id"] for row in rows}\n',
+                "    await forget(connection, consumer, [event.id for event in events])\n"
+                '    return {event.id for event in events} or {row["event_id"] for row in rows}\n',
+            )
+        ],
+        ["messages: every listener"],
+        seconds=30,
+    ),
+    Bug(
+        "old-version-overwrites-the-newer",
+        [
+            Edit(
+                f"{_AVAILABILITY}consumers.py",
+                "WHERE appointments.version < excluded.version\n",
+                "WHERE appointments.version <> excluded.version\n",
+            )
+        ],
+        ["availability: exact", "claims: every slot_taken"],
+        seconds=60,
+    ),
+    Bug(
+        "reminders-not-withdrawn",
+        [
+            Edit(
+                "services/notifications/notifications/jobs/planning.py",
+                "appointment_status <> $5 AND status = 'queued'\n",
+                "appointment_status <> $5 AND status = 'queued' AND kind <> 'reminder'\n",
+            )
+        ],
+        ["notifications: reminders"],
+        seconds=30,
+    ),
+    Bug(
+        "no-audit-entry-for-a-released-hold",
+        [
+            Edit(
+                f"{_LEDGER}trail.py",
+                "    WHERE EXISTS (SELECT FROM changed)\n), announced",
+                "    WHERE EXISTS (SELECT FROM changed) AND action <> 'hold_released'\n"
+                "), announced",
+            )
+        ],
+        ["audit: one entry", "audit: the chain"],
+        seconds=30,
+    ),
+    Bug(
+        "reschedule-gives-up-the-old-first",
+        [
+            Edit(
+                f"{_BOOKINGS}bookings/use_cases/moves.py",
+                "    # Before anything is claimed: an earlier",
+                '    await db.execute("COMMIT")\n'
+                '    await db.execute("BEGIN")\n'
+                "    # Before anything is claimed: an earlier",
+            )
+        ],
+        ["reschedule: exactly one"],
+        seconds=30,
+    ),
+    Bug(
+        "calendar-event-written-twice-after-a-crash",
+        [
+            Edit(
+                "services/calendar-sync/calendar_sync/sync/writing.py",
+                "our_event(due.id, entry, self.host)",
+                "our_event(due.id if due.written_at else new_id(), entry, self.host)",
+            ),
+            Edit(
+                "services/calendar-sync/calendar_sync/sync/writing.py",
+                "        is_repair = due.drift is not None\n",
+                "        await asyncio.sleep(0.3)\n        is_repair = due.drift is not None\n",
+            ),
+            Edit(
+                "services/calendar-sync/calendar_sync/sync/writing.py",
+                "import hashlib\n",
+                "import asyncio\nimport hashlib\n",
+            ),
+        ],
+        ["calendar: one event"],
+        only="calendar-sync-worker,postgres",
+    ),
+    Bug(
+        "patients-own-time-not-claimed",
+        [
+            Edit(
+                f"{_BOOKINGS}migrations/versions/0001_appointments_and_claims.py",
+                """REFERENCES appointments (id),
+    CONSTRAINT patient_claims_no_overlap EXCLUDE USING gist (patient_id WITH =, period WITH &&)
+""",
+                """REFERENCES appointments (id)
+""",
+            )
+        ],
+        ["claims: nobody is in two places"],
+    ),
+)

@@ -1,0 +1,144 @@
+"""Requests are answered, processes come back, the broker is not missed, and looking is free."""
+
+from tests.torture.check.evidence import Evidence, Json, quantile
+from tests.torture.check.verdicts import Line
+
+_SHARE = 0.95
+_FIRST_ANSWER, _DATABASE_BACK = 3.0, 5.0
+_BOOKINGS = ("/v1/bookings", "/v1/appointments/", "/v1/reservations")
+
+
+def lines(evidence: Evidence) -> list[Line]:
+    return [
+        _answered(evidence),
+        _no_500(evidence),
+        _processes(evidence),
+        _database(evidence),
+        _without_broker(evidence),
+        _drained(evidence),
+        _all_healed(evidence),
+        _looking(evidence),
+    ]
+
+
+def _is_answered(request: Json) -> bool:
+    return bool(0 < request["status"] < 500)
+
+
+def _answered(evidence: Evidence) -> Line:
+    requests = evidence.of("request")
+    calm = [r for r in requests if evidence.is_calm(r["start"], r["end"])]
+    good = sum(map(_is_answered, calm))
+    share = good / len(calm) if calm else 1.0
+    all_good = sum(map(_is_answered, requests))
+    figure = f"{good} of {len(calm)} = {share:.2%}; in all {all_good} of {len(requests)}"
+    against = [f"only {share:.2%} were answered"] if share < _SHARE else []
+    return Line("requests: 95 % answered outside faults", figure, len(calm), against, is_speed=True)
+
+
+def _no_500(evidence: Evidence) -> Line:
+    against = [
+        f"{r['method']} {r['path']} at {r['start']:.1f}: {r['answer']}"
+        for r in evidence.of("request")
+        if r["status"] == 500
+    ]
+    count = len(evidence.of("request"))
+    return Line("requests: never a 500", f"{len(against)} of {count}", count, against)
+
+
+def _processes(evidence: Evidence) -> Line:
+    """From the process's own beginning, which its supervisor decides, to its first answer."""
+    took, against = [], []
+    for fault in evidence.of("fault"):
+        if fault.get("born") is None or not fault["target"].endswith(("-api", "-worker")):
+            continue
+        alone = not any(
+            other is not fault and other["start"] < fault["first_answer"] < other["end"] + 1
+            for other in evidence.of("fault")
+        )
+        seconds = fault["first_answer"] - fault["born"]
+        took.append(seconds)
+        if seconds > _FIRST_ANSWER and alone:
+            against.append(f"{fault['name']}: {seconds:.2f} s")
+    figure = (
+        f"{len(took)} starts, p50 {quantile(took, 0.5):.2f} s, p95 {quantile(took, 0.95):.2f} s"
+    )
+    return Line("recovery: first answer in 3 s", figure, len(took), against, is_speed=True)
+
+
+def _database(evidence: Evidence) -> Line:
+    took, against = [], []
+    for fault in evidence.of("fault"):
+        if fault["target"] == "postgres" and fault["type"] == "kill" and fault["healed"]:
+            seconds = fault["healed"] - fault["first_answer"]
+            took.append(seconds)
+            if seconds > _DATABASE_BACK:
+                against.append(f"all ready {seconds:.1f} s after the database")
+    figure = f"{len(took)} times, most {max(took, default=0):.1f} s until all are ready"
+    return Line("recovery: database back, ready in 5 s", figure, len(took), against, is_speed=True)
+
+
+def _without_broker(evidence: Evidence) -> Line:
+    """Nothing else was broken then, so bookings had no excuse."""
+    faults = evidence.of("fault")
+    others = [f for f in faults if f["target"] != "rabbitmq"]
+    asked = good = 0
+    for fault in faults:
+        if fault["target"] != "rabbitmq":
+            continue
+        for request in evidence.of("request"):
+            inside = fault["start"] <= request["start"] and request["end"] <= fault["over"]
+            if not inside or not request["path"].startswith(_BOOKINGS):
+                continue
+            if any(f["start"] < request["end"] and request["start"] < f["end"] + 1 for f in others):
+                continue
+            asked += 1
+            good += _is_answered(request)
+    share = good / asked if asked else 1.0
+    against = [f"only {good} of {asked}"] if share < _SHARE else []
+    figure = f"{good} of {asked} requests to bookings answered without it"
+    return Line("recovery: bookings go on without a broker", figure, asked, against)
+
+
+def _drained(evidence: Evidence) -> Line:
+    """How fast what had waited in the outbox was out, once the broker was back."""
+    waited, longest = 0, 0.0
+    for fault in evidence.of("fault"):
+        if fault["target"] != "rabbitmq" or not fault["healed"]:
+            continue
+        backlog = [
+            row["published_at"]
+            for row in evidence.rows("bookings.outbox")
+            if row["occurred_at"] < fault["healed"]
+            and row["published_at"]
+            and row["published_at"] > fault["over"]
+            and row["occurred_at"] > fault["start"]
+        ]
+        if backlog:
+            waited += len(backlog)
+            longest = max(longest, max(backlog) - fault["healed"])
+    figure = f"{waited} events had waited, the last was out {max(longest, 0):.2f} s after"
+    return Line("recovery: the backlog drains", figure, waited)
+
+
+def _all_healed(evidence: Evidence) -> Line:
+    faults = evidence.of("fault")
+    against = [f"{f['name']} at {f['start']:.0f}" for f in faults if not f["healed"]]
+    lengths = [fault["end"] - fault["start"] for fault in faults]
+    most = max(lengths, default=0)
+    figure = f"{len(faults)} faults, p50 {quantile(lengths, 0.5):.1f} s, most {most:.1f} s"
+    return Line("recovery: every fault heals by itself", figure, len(faults), against)
+
+
+def _looking(evidence: Evidence) -> Line:
+    looked = evidence.state.get("looked", {})
+    before, after = looked.get("before", {}), looked.get("after", {})
+    against = [
+        f"{name}: {before.get(name)} before, {after.get(name)} after"
+        for name in sorted(set(before) | set(after))
+        if before.get(name) != after.get(name)
+    ]
+    count = looked.get("requests", 0)
+    return Line(
+        "GET: changes nothing", f"{count} requests, {len(against)} tables changed", count, against
+    )

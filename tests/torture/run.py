@@ -1,0 +1,115 @@
+"""One torture: people act, faults happen, quiet comes, and everything is written down."""
+
+import asyncio
+import json
+import random
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from local.folder import RunFolder
+from local.radicale import Radicale
+from tests.torture import state
+from tests.torture.check.checker import HISTORY, STATE
+from tests.torture.faults import carry_out
+from tests.torture.history import History, now
+from tests.torture.patients import Crowd, Forgetful, Patient, introduced
+from tests.torture.people import Door
+from tests.torture.plan import planned
+from tests.torture.staff import Approver, Changer, Desk, Operator
+from tests.torture.stand import Stand
+from tests.torture.watchers import CalendarUser, Integrator, Stream
+from tests.torture.world import Practice, built, calendar_practice
+
+SETTLE_LIMIT = 150.0
+_PAUSE_OF_REPUBLISH = 150.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How long and how hard."""
+
+    seconds: float
+    seed: int
+    patients: int = 8
+    crowd: int = 12
+    period: float = 8.0
+    only: str = ""
+    """Only faults whose name contains one of these words, separated by commas."""
+    rebuild: bool = True
+    settle: float = SETTLE_LIMIT
+
+
+async def torture(stand: Stand, wanted: Wanted, folder: Path) -> None:
+    """Leaves the history and the final state in ``folder``."""
+    connector = aiohttp.TCPConnector(limit=0)
+    with History.written_to(folder / HISTORY) as history:
+        async with aiohttp.ClientSession(connector=connector) as session:
+            door = Door(
+                stand.system.base_url, session, history, stand.key, random.Random(wanted.seed)
+            )
+            history.add("run", start=now(), **vars(wanted))
+            radicale = Radicale.of(RunFolder(stand.folder), port=stand.ports["radicale"])
+            practices = [*await built(door), calendar_practice(door, stand.system.demo)]
+            for practice in practices:
+                history.add("practice", **practice.facts())
+            integrator = asyncio.create_task(_hear(door, practices, history))
+            try:
+                await _act(stand, door, practices, radicale, wanted)
+                left = await state.settle(stand, limit=wanted.settle)
+                history.add("settled", start=now(), left=left)
+                final = await state.taken(stand, door, radicale, rebuild=wanted.rebuild)
+                final["waiting"] |= left
+            finally:
+                integrator.cancel()
+    (folder / STATE).write_text(json.dumps(final, default=str))
+
+
+async def _hear(door: Door, practices: list[Practice], history: History) -> None:
+    heard = [practice for practice in practices if practice.name in ("group", "buffers")]
+    ready = asyncio.Event()
+    for practice in heard:
+        history.add("webhooks from", start=now(), provider=practice.person.id)
+    await Integrator(door).live(heard, ready)
+
+
+async def _act(
+    stand: Stand, door: Door, practices: list[Practice], radicale: Radicale, wanted: Wanted
+) -> None:
+    chance = door.chance
+    by_name = {practice.name: practice for practice in practices}
+    plan = planned(wanted.seed, wanted.seconds, period=wanted.period, only=wanted.only)
+    patients = await asyncio.gather(*(introduced(door) for _ in range(wanted.patients)))
+    until = now() + wanted.seconds
+
+    def dice() -> random.Random:
+        return random.Random(chance.getrandbits(64))
+
+    rush = max(5.0, min(30.0, wanted.seconds / 5))
+    again = min(_PAUSE_OF_REPUBLISH, max(4.0, wanted.seconds / 6))
+    actors: list[Coroutine[Any, Any, None]] = [
+        *(Patient(person, practices, dice()).live(until) for person in patients),
+        Crowd(door, [by_name["solo"], by_name["group"]], dice(), wanted.crowd).live(
+            until, pause=rush
+        ),
+        *(Forgetful(door, by_name[name], dice()).live(until) for name in ("solo", "buffers")),
+        Approver(by_name["approval"], dice()).live(until),
+        Changer(by_name["changing"], dice()).live(until),
+        *(Desk(door, by_name[name], dice()).live(until) for name in ("solo", "calendar")),
+        Operator(stand, door.person("admin"), dice()).live(until, pause=lambda: again),
+        CalendarUser(door, by_name["calendar"], radicale, dice()).live(until),
+        *(_watch(door, by_name[name], until) for name in ("solo", "group")),
+    ]
+    async with asyncio.TaskGroup() as group:
+        for actor in actors:
+            group.create_task(actor)
+        group.create_task(carry_out(plan, stand, door.session, door.history))
+
+
+async def _watch(door: Door, practice: Practice, until: float) -> None:
+    """A little longer than all others, for what they have done last."""
+    door.history.add("streams from", start=now(), provider=practice.person.id, until=until)
+    await Stream(door, practice).live(until + 15)
