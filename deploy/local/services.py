@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from local.folder import CHECKOUT
@@ -52,6 +52,8 @@ class Surroundings:
     log_level: str
     api_ports: Mapping[str, int]
     worker_ports: Mapping[str, int]
+    telemetry: Mapping[str, str] = field(default_factory=dict)
+    """OpenTelemetry's variables of whoever has started the system."""
 
     def address(self, service: str) -> str:
         return f"127.0.0.1:{self.api_ports[service]}"
@@ -95,7 +97,7 @@ class Surroundings:
                 }
             case _:
                 own = {}
-        return every | own
+        return {**every, **own, **self.telemetry}
 
 
 def programs(surroundings: Surroundings) -> list[Program]:

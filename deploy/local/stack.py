@@ -48,6 +48,7 @@ class Choices:
     links: bool = False
     given: Given = field(default_factory=Given)
     gateway_settings: Mapping[str, str] = field(default_factory=dict)
+    telemetry: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> Self:
@@ -60,6 +61,7 @@ class Choices:
             log_level=os.environ.get("LOG_LEVEL", "INFO"),
             given=Given(os.environ.get("POSTGRES_ADMIN_URL"), os.environ.get("AMQP_URL")),
             gateway_settings={n: os.environ[n] for n in limits if n in os.environ},
+            telemetry={n: value for n, value in os.environ.items() if n.startswith("OTEL_")},
         )
 
 
@@ -142,6 +144,7 @@ class Stack:
             log_level=choices.log_level,
             api_ports={s.name: ports[services.api_name(s)] for s in SERVICES},
             worker_ports={s.name: ports[services.worker_name(s)] for s in SERVICES},
+            telemetry=choices.telemetry,
         )
         self._gateway = Gateway(
             nginx=servers.tools.nginx,

@@ -22,6 +22,7 @@ from shared.observability import (
     configure_logging,
     watched_event_loop,
 )
+from shared.observability.exporting import spans_exported
 from shared.openapi import complete
 from shared.problems import HANDLERS
 from shared.settings import ServiceSettings
@@ -70,6 +71,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as resources:
+            await resources.enter_async_context(spans_exported(settings, service))
             app.state.database = database = await resources.enter_async_context(
                 Database.open(
                     settings.database_url,
@@ -97,6 +99,8 @@ def create_app(
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
         redirect_slashes=False,
+        # Its spans hold paths and queries, its log records the texts of exceptions.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         exception_handlers=HANDLERS,
         middleware=[Middleware(RequestContextMiddleware), Middleware(Edge)],
         lifespan=lifespan,

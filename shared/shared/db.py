@@ -25,6 +25,8 @@ from sqlalchemy.ext.asyncio import (
 )
 
 from shared.database_trouble import DatabaseError
+from shared.observability.trace import is_recorded
+from shared.traced_connection import TracedConnection, trace_statements
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
@@ -131,21 +133,25 @@ class Database:
         Nobody waits longer than ``patience`` seconds for one of them.
         """
         settings = {**_SERVER_SETTINGS, "application_name": application_name, **server_settings}
+        kind: Any = TracedConnection if is_recorded() else asyncpg.Connection
         engine = create_async_engine(
             url.replace("postgresql://", "postgresql+asyncpg://", 1),
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=patience,
-            connect_args={"server_settings": settings, "timeout": 5},
+            connect_args={"server_settings": settings, "timeout": 5, "connection_class": kind},
             json_serializer=lambda value: orjson.dumps(value).decode(),
             json_deserializer=orjson.loads,
         )
+        if is_recorded():
+            trace_statements(engine)
         pool = asyncpg.create_pool(
             url,
             min_size=0,
             max_size=pool_size,
             timeout=5,
             command_timeout=20,
+            connection_class=kind,
             server_settings=settings,
             init=_register_codecs,
             reset=_keep_session,

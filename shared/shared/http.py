@@ -22,6 +22,8 @@ from httpx import (
     TransportError,
 )
 
+from shared.observability import step
+
 __all__ = [
     "ASGITransport",
     "AsyncBaseTransport",
@@ -47,7 +49,7 @@ _TIMEOUT = Timeout(10, connect=3)
 def new_client(**options: Any) -> AsyncClient:
     """A client for systems outside ours: bounded waits, no redirect followed, nothing taken from
     the environment; ``options`` are httpx's and win."""
-    return AsyncClient(
+    return _Told(
         **{
             "timeout": _TIMEOUT,
             "follow_redirects": False,
@@ -56,6 +58,17 @@ def new_client(**options: Any) -> AsyncClient:
             **options,
         }
     )
+
+
+class _Told(AsyncClient):
+    """Each call is a step of whatever makes it."""
+
+    async def send(self, request: Request, **options: Any) -> Response:
+        told = {"http.request.method": request.method, "server.address": request.url.host}
+        with step(f"{request.method} {request.url.host}", "client", told) as span:
+            response = await super().send(request, **options)
+            span.tell("http.response.status_code", response.status_code)
+            return response
 
 
 @cache

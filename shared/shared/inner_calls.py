@@ -16,7 +16,7 @@ from prometheus_client import Histogram
 
 from shared.auth import ServiceTokens
 from shared.errors import Unavailable
-from shared.observability import current_request_id, current_traceparent, logger
+from shared.observability import current_request_id, current_traceparent, logger, step
 
 _SECONDS = Histogram(
     "inner_call_duration_seconds",
@@ -127,15 +127,21 @@ class InnerCalls:
     async def _send_once(
         self, method: str, path: str, data: bytes | None, query: Mapping[str, str] | None
     ) -> InnerAnswer:
-        async with self._session.request(
-            method,
-            path,
-            data=data,
-            params=query,
-            headers=self._headers(data),
-            allow_redirects=False,
-        ) as response:
-            content = await response.read()
+        told = {"http.request.method": method, "server.address": self._callee}
+        with step(f"{method} {self._callee}", "client", told) as span:
+            # The headers name this very step as what the callee's work belongs to.
+            async with self._session.request(
+                method,
+                path,
+                data=data,
+                params=query,
+                headers=self._headers(data),
+                allow_redirects=False,
+            ) as response:
+                content = await response.read()
+            span.tell("http.response.status_code", response.status)
+            if response.status >= 400:
+                span.fail(str(response.status))
             return InnerAnswer(response.status, orjson.loads(content) if content else None)
 
     def _headers(self, data: bytes | None) -> dict[str, str]:

@@ -16,6 +16,7 @@ from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from shared.http import trusted_authorities
+from shared.observability import step
 from shared.public_addresses import (
     AddressRefused,
     checked_url,
@@ -150,6 +151,8 @@ class Outside:
         timeout = asyncio.timeout(seconds)
         try:
             async with timeout, AsyncExitStack() as hops:
+                # Without the host, which somebody has entered; and it is told nothing of the trace.
+                span = hops.enter_context(step(method, "client", {"http.request.method": method}))
                 target = checked_url(url, opened=self._opened)
                 sent = dict(headers or {})
                 for left in range(redirects, -1, -1):
@@ -170,6 +173,7 @@ class Outside:
                     if response.status == 303:
                         method, body = "GET", None
                     target = following
+                span.tell("http.response.status_code", response.status)
                 yield Answer(response)
         except aiohttp.InvalidURL as error:
             raise AddressRefused("NOT_A_URL", "The address is not one.") from error

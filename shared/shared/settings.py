@@ -1,11 +1,13 @@
 """The variables that every service reads; a service adds its own in a subclass."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, HttpUrl, SecretStr, field_validator
+from pydantic import Field, HttpUrl, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DEVELOPMENT_ISSUER = "medic-development"
+
+_Url = Annotated[str | None, Field(pattern="^https?://[^/?#\\s]+[^?#\\s]*$", repr=False)]
 
 
 class ServiceSettings(BaseSettings):
@@ -33,6 +35,36 @@ class ServiceSettings(BaseSettings):
     """Where a worker serves its health and metrics; none when not set."""
     worker_host: str = "127.0.0.1"
 
+    # Traces, by OpenTelemetry's own names (docs/tracing.md); an empty value is one that is not set.
+    otel_exporter_otlp_endpoint: _Url = None
+    """The collector, over OTLP/HTTP; without it nothing is recorded."""
+    otel_exporter_otlp_traces_endpoint: _Url = None
+    """The whole address for traces, where it is not ``/v1/traces`` below the collector's."""
+    otel_traces_sampler: Literal[
+        "always_on",
+        "always_off",
+        "traceidratio",
+        "parentbased_always_on",
+        "parentbased_always_off",
+        "parentbased_traceidratio",
+    ] = "parentbased_traceidratio"
+    otel_traces_sampler_arg: float = Field(default=0.1, ge=0, le=1)
+    otel_service_name: str | None = None
+    otel_sdk_disabled: bool = False
+
+    @field_validator(
+        "otel_exporter_otlp_endpoint",
+        "otel_exporter_otlp_traces_endpoint",
+        "otel_traces_sampler",
+        "otel_traces_sampler_arg",
+        "otel_service_name",
+        "otel_sdk_disabled",
+        mode="before",
+    )
+    @classmethod
+    def _set_or_not(cls, value: Any, info: ValidationInfo) -> Any:
+        return cls.model_fields[str(info.field_name)].default if value == "" else value
+
     @field_validator("service_secret")
     @classmethod
     def _long_enough(cls, value: SecretStr) -> SecretStr:
@@ -44,3 +76,13 @@ class ServiceSettings(BaseSettings):
     def public_origin(self) -> str:
         """The gateway's address without a trailing slash."""
         return str(self.public_url).rstrip("/")
+
+    @property
+    def traces_url(self) -> str | None:
+        """Where spans are sent; None when they are not."""
+        if self.otel_sdk_disabled:
+            return None
+        if self.otel_exporter_otlp_traces_endpoint is not None:
+            return self.otel_exporter_otlp_traces_endpoint
+        collector = self.otel_exporter_otlp_endpoint
+        return collector and f"{collector.rstrip('/')}/v1/traces"

@@ -21,7 +21,8 @@ from shared.db import Connection, Database
 from shared.garbage import spare_the_collector
 from shared.health import Readiness, health_routes
 from shared.messaging.stopping import Stop, run_until_cancelled
-from shared.observability import configure_logging, logger, trace_context, watched_event_loop
+from shared.observability import configure_logging, logger, story, watched_event_loop
+from shared.observability.exporting import spans_exported
 from shared.settings import ServiceSettings
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
@@ -89,6 +90,7 @@ async def _run(name: str, settings: Settings, build: Build[Settings]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as resources:
+        await resources.enter_async_context(spans_exported(settings, f"{name}-worker"))
         database = await resources.enter_async_context(
             Database.open(
                 settings.database_url,
@@ -177,7 +179,7 @@ class Timer:
         while not self._stop.requested:
             began = monotonic()
             try:
-                with trace_context(None):
+                with story("timer", attributes={"medic.timer": self._name}):
                     more = await self._tick()
             except (*DatabaseError, OSError) as error:
                 if not is_passing(error):

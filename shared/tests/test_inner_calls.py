@@ -14,7 +14,7 @@ from shared.auth import ServiceTokens
 from shared.auth.services import ServiceTokenCheck
 from shared.errors import Unavailable
 from shared.inner_calls import InnerAnswer, InnerCalls
-from shared.observability import current_traceparent, trace_context
+from shared.observability import current_traceparent, story
 from shared.observability.trace import TraceContext, current
 from shared.testing.tokens import SERVICE_SECRET
 
@@ -48,7 +48,7 @@ async def test_a_call_says_who_calls_and_on_whose_behalf() -> None:
         return web.json_response({"appointmentId": "a"}, status=201)
 
     async with a_callee(handler) as url, calls_to(url) as bookings:
-        token = current.set(TraceContext.continuing(None, "req-1"))
+        token = current.set(TraceContext("a" * 32, "b" * 16, request_id="req-1"))
         traceparent = current_traceparent()
         answer = await bookings.post("/internal/holds", {"start": "2026-01-01T10:00:00Z"})
         current.reset(token)
@@ -69,7 +69,7 @@ async def test_a_question_carries_its_query() -> None:
         return web.json_response(dict(request.query))
 
     async with a_callee(handler) as url, calls_to(url) as bookings:
-        with trace_context(None):
+        with story("test"):
             answer = await bookings.get("/internal/x", {"providerId": "p&q"})
 
     assert answer == InnerAnswer(200, {"providerId": "p&q"})

@@ -38,11 +38,14 @@ def test_lines_carry_the_ids_of_the_story_they_belong_to() -> None:
     traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
     inside, outside = lines_of(
-        f"with trace_context('{traceparent}'):\n    logger.info('inside')\nlogger.info('outside')"
+        f"with story('test', traceparent='{traceparent}'):\n"
+        "    logger.info('inside')\nlogger.info('outside')"
     )
 
     assert inside["trace_id"] == "4bf92f3577b34da6a3ce929d0e0e4736"
-    assert "trace_id" not in outside
+    assert len(inside["span_id"]) == 16
+    assert inside["span_id"] not in traceparent
+    assert outside.keys().isdisjoint({"trace_id", "span_id"})
 
 
 def test_what_is_below_the_level_is_not_written() -> None:

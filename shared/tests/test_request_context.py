@@ -19,7 +19,7 @@ from shared.observability import (
     current_traceparent,
     metrics_response,
     note_user,
-    trace_context,
+    story,
 )
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -214,9 +214,9 @@ def test_outside_of_any_story_there_are_no_ids() -> None:
 
 
 def test_a_message_continues_the_story_of_its_event() -> None:
-    with trace_context(f"00-{TRACE}-{SPAN}-01"):
+    with story("test", traceparent=f"00-{TRACE}-{SPAN}-01"):
         outer = current_traceparent()
-        with trace_context(None):
+        with story("test"):
             assert current_trace_id() != TRACE
         assert current_traceparent() == outer
         assert current_trace_id() == TRACE

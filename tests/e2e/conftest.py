@@ -5,12 +5,21 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 
 from shared.http import AsyncClient
+from shared.testing.spans import Collector
 from tests.e2e.system import Caller, System, started
 
 
 @pytest.fixture(scope="session")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    with started(tmp_path_factory.mktemp("system") / "run") as running:
+def collector() -> Iterator[Collector]:
+    with Collector().serving() as collector:
+        yield collector
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[System]:
+    """All of its processes can tell the collector; hardly any story is one in a million."""
+    telemetry = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_TRACES_SAMPLER_ARG": "1e-6"}
+    with started(tmp_path_factory.mktemp("system") / "run", settings=telemetry) as running:
         yield running
 
 

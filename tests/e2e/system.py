@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,6 +24,7 @@ from shared.http import AsyncClient, Response, TransportError
 
 CHECKOUT = Path(__file__).parents[2]
 START_LIMIT = 180.0
+NO_SETTINGS: Mapping[str, str] = {}
 
 Json = dict[str, Any]
 
@@ -39,6 +40,10 @@ class System:
     @property
     def base_url(self) -> str:
         return str(self.demo["baseUrl"])
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
 
     def pid_of(self, name: str) -> int:
         """The present process of a program, such as ``bookings-api``."""
@@ -94,7 +99,9 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def started(folder: Path, *options: str) -> Iterator[System]:
+def started(
+    folder: Path, *options: str, settings: Mapping[str, str] = NO_SETTINGS
+) -> Iterator[System]:
     """A system of its own in ``folder``; ended by SIGTERM, and nothing of it may stay."""
     log = folder.with_suffix(".log")
     with log.open("wb") as output:
@@ -103,7 +110,7 @@ def started(folder: Path, *options: str) -> Iterator[System]:
                 *(sys.executable, "-m", "local", "run", "--no-story", "--port", "0"),
                 *("--run-dir", str(folder), "--end-with-parent", *options),
             ],
-            env=environment(),
+            env=environment() | settings,
             cwd=CHECKOUT,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -150,12 +157,13 @@ class Caller:
 
     def __init__(self, client: AsyncClient, token: str, sub: str) -> None:
         self._client = client
+        self.token = token
         self._headers = {"Authorization": f"Bearer {token}"}
         self.sub = sub
 
     async def call(self, method: str, path: str, body: Json | None = None, **more: Any) -> Response:
         """One request; every POST has a new Idempotency-Key unless ``key`` is given."""
-        headers = dict(self._headers)
+        headers = self._headers | more.pop("headers", {})
         if method == "POST":
             headers["Idempotency-Key"] = more.pop("key", None) or uuid4().hex
         content = {"json": body} if body is not None else {}

@@ -9,13 +9,21 @@ from uuid import UUID
 
 from notifications import devices, metrics
 from notifications.channels import Channel, Message, Unsendable
-from notifications.domain.job import Backoff, Job, JobStatus, Objection, Outcome, objection
+from notifications.domain.job import (
+    Backoff,
+    DeliveryStatus,
+    Job,
+    JobStatus,
+    Objection,
+    Outcome,
+    objection,
+)
 from notifications.jobs import attempts
 from notifications.jobs.attempts import Delivery, Ended
 from notifications.together import Together
 from shared.database_trouble import DatabaseError, is_passing, is_undone
 from shared.db import Database
-from shared.observability import logger
+from shared.observability import logger, step
 
 _FAILURE_PAUSE = 0.5
 _UNDONE_PAUSE = 0.05
@@ -61,7 +69,11 @@ class Courier:
             delivery = await self._begin((job, message))
             if delivery is None:
                 return
-            outcome = await send(message)
+            with step(f"send {job.channel}", "client") as span:
+                outcome = await send(message)
+                span.tell("medic.delivery.status", outcome.status.value)
+                if outcome.status is not DeliveryStatus.SENT:
+                    span.fail(outcome.status.value)
         await self._record(delivery, outcome)
         if outcome.dead_devices:
             async with self._database.autocommit() as db:

@@ -20,7 +20,7 @@ from shared.database_trouble import DatabaseError, is_passing
 from shared.db import Database
 from shared.ids import new_id
 from shared.messaging.stopping import Stop, run_until_cancelled
-from shared.observability import logger, trace_context
+from shared.observability import logger, story
 
 _GRACE = 6.0
 _FAILURE_PAUSE = 0.5
@@ -140,7 +140,8 @@ class Sender:
             pass
 
     async def _carry(self, job: Job) -> None:
-        with trace_context(job.traceparent):
+        told = {"medic.notification.kind": job.kind, "medic.notification.channel": job.channel}
+        with story(f"notify {job.channel}", attributes=told, traceparent=job.traceparent):
             try:
                 await self._deliver(job)
             except Exception as error:  # noqa: BLE001 -- the outermost of this job

@@ -17,7 +17,7 @@ from shared.messaging.consumer import Consumer
 from shared.messaging.publisher import Outgoing, Publisher
 from shared.messaging.topology import LISTENERS, Queues
 from shared.messaging.wire import CONTENT_TYPE
-from shared.observability import current_traceparent, trace_context
+from shared.observability import current_traceparent, story
 
 from .builders import PATIENT_EMAIL, PROVIDER_EMAIL, a_patient, a_provider, an_appointment
 from .conftest import MakeSender, Rows, Running, Until
@@ -103,7 +103,7 @@ async def test_a_redelivered_event_sends_one_mail_to_each(
     cancelled = an_appointment(BookingCancelled, id=confirmed.id, version=3)
 
     async with listening(exchange, database, running), running(make_sender().run()):
-        with trace_context(None):
+        with story("test"):
             for data in (a_patient(), a_provider()):
                 await exchange.publish(data)
             event_id = uuid4()

@@ -28,12 +28,12 @@ from shared.messaging.broker import (
 from shared.messaging.deliveries import Deliveries, Delivery
 from shared.messaging.failures import Failures
 from shared.messaging.handlers import Handlers
-from shared.messaging.handling import GaveBack, Handling, HandlingFailed
+from shared.messaging.handling import GaveBack, Handling, HandlingFailed, InHand
 from shared.messaging.publisher import Outgoing, Publisher
 from shared.messaging.stopping import Stop, run_until_cancelled
 from shared.messaging.topology import EXCHANGE, LISTENERS, RETRY_PAUSES, Queues
 from shared.messaging.wire import UnknownEventType, UnreadableMessage, decode, message_model
-from shared.observability import logger, trace_context
+from shared.observability import begin, logger, within
 
 _LARGEST_BATCH = 50
 _PREFETCH = 3 * _LARGEST_BATCH
@@ -185,36 +185,57 @@ class Consumer:
     async def _handle(self, channel: AbstractChannel, taken: Sequence[Delivery]) -> None:
         started = perf_counter()
         readable = [
-            (delivery, event)
+            (delivery, self._begin(event))
             for delivery in taken
             if (event := await self._read(channel, delivery)) is not None
         ]
+        try:
+            await self._handle_readable(channel, readable, started)
+        finally:
+            for _, each in readable:
+                each.context.end()
+
+    def _begin(self, event: Event[Any]) -> InHand:
+        told = {
+            "messaging.system": "rabbitmq",
+            "messaging.operation.type": "process",
+            "messaging.operation.name": "process",
+            "messaging.destination.name": self._queues.main,
+            "messaging.rabbitmq.destination.routing_key": event.type,
+            "messaging.message.id": str(event.id),
+        }
+        name = f"process {event.type}"
+        return InHand(event, begin(name, "consumer", told, traceparent=event.traceparent))
+
+    async def _handle_readable(
+        self, channel: AbstractChannel, readable: Sequence[tuple[Delivery, InHand]], started: float
+    ) -> None:
         if len(readable) > 1:
-            if await self._handling.together([event for _, event in readable]):
+            if await self._handling.together([each for _, each in readable]):
                 await self._acknowledge(channel, readable[-1][0], everything_before=True)
-                for delivery, event in readable:
-                    self._tell_handled(delivery, event, started)
+                for delivery, each in readable:
+                    self._tell_handled(delivery, each, started)
                 self._batch = min(2 * self._batch, _LARGEST_BATCH)
                 return
             # Too slow or too often with a bad one among them: less is lost in a smaller batch.
             self._batch = max(len(readable) // 2, 2)
-        for delivery, event in readable:
+        for delivery, each in readable:
             if self._stop.requested:
                 return
-            await self._handle_alone(channel, delivery, event)
+            await self._handle_alone(channel, delivery, each)
 
     async def _handle_alone(
-        self, channel: AbstractChannel, delivery: Delivery, event: Event[Any]
+        self, channel: AbstractChannel, delivery: Delivery, taken: InHand
     ) -> None:
         started = perf_counter()
         try:
-            await self._handling.alone(event, self._pause)
+            await self._handling.alone(taken, self._pause)
         except HandlingFailed as failure:
-            with trace_context(event.traceparent):
-                await self._put_aside(channel, delivery, event.type, str(failure))
+            with within(taken.context):
+                await self._put_aside(channel, delivery, taken.event.type, str(failure))
             return
         await self._acknowledge(channel, delivery)
-        self._tell_handled(delivery, event, started)
+        self._tell_handled(delivery, taken, started)
 
     async def _pause(self, seconds: float) -> None:
         """Wait with a message in hand; there is no point in it once somebody else may have it."""
@@ -285,11 +306,11 @@ class Consumer:
         with broker_errors("acknowledge"):
             await channel.basic_ack(delivery.tag, multiple=everything_before)
 
-    def _tell_handled(self, delivery: Delivery, event: Event[Any], started: float) -> None:
-        queue = self._queues.main
+    def _tell_handled(self, delivery: Delivery, taken: InHand, started: float) -> None:
+        queue, event = self._queues.main, taken.event
         metrics.HANDLED.labels(queue, event.type).inc()
         metrics.LAG.labels(queue).observe((datetime.now(UTC) - event.time).total_seconds())
-        with trace_context(event.traceparent):
+        with within(taken.context):
             logger.info(
                 "message_handled",
                 queue=queue,

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from shared.database_trouble import is_passing, is_undone
@@ -13,7 +14,7 @@ from shared.messaging.failures import reason_of
 from shared.messaging.handlers import Handler
 from shared.messaging.liveness import DatabaseLiveness
 from shared.messaging.stopping import is_stray
-from shared.observability import logger, trace_context
+from shared.observability import TraceContext, logger, within
 
 _UNDONE_TRIES = 5
 _UNDONE_PAUSE = 0.05
@@ -29,6 +30,14 @@ class HandlingFailed(Exception):
 
 class GaveBack(Exception):
     """The message was not handled because this consumer is stopping or has lost the broker."""
+
+
+@dataclass(frozen=True, slots=True)
+class InHand:
+    """An event, and the span of what is done with it."""
+
+    event: Event[Any]
+    context: TraceContext
 
 
 class Handling:
@@ -50,19 +59,19 @@ class Handling:
         self._batch_timeout = batch_timeout
         self._liveness = DatabaseLiveness(database, consumer)
 
-    async def together(self, events: Sequence[Event[Any]]) -> bool:
+    async def together(self, taken: Sequence[InHand]) -> bool:
         """All of them in one transaction; False, and nothing done, when that does not work."""
         try:
             async with asyncio.timeout(self._batch_timeout):
-                await self._apply(events)
+                await self._apply(taken)
         except (Exception, asyncio.CancelledError) as error:
             if not isinstance(error, Exception) and not is_stray(error):
                 raise
-            logger.info("batch_split", size=len(events), failure=type(error).__name__)
+            logger.info("batch_split", size=len(taken), failure=type(error).__name__)
             return False
         return True
 
-    async def alone(self, event: Event[Any], pause: Callable[[float], Awaitable[None]]) -> None:
+    async def alone(self, taken: InHand, pause: Callable[[float], Awaitable[None]]) -> None:
         """Returns when the effect is committed; raises HandlingFailed when it cannot be.
 
         While the database is away this waits, through ``pause``, which may raise to give up.
@@ -70,7 +79,7 @@ class Handling:
         undone = passing = 0
         while True:
             try:
-                await self._within_limit(event)
+                await self._within_limit(taken)
             except HandlingFailed:
                 raise
             except Exception as error:
@@ -83,14 +92,14 @@ class Handling:
                     await pause(_FIRST_PAUSE)
                     await self.wait_for_database(pause)
                 else:
-                    logger.warning("handler_failed", type=event.type, exc_info=error)
+                    logger.warning("handler_failed", type=taken.event.type, exc_info=error)
                     raise HandlingFailed(reason_of(error)) from error
             else:
                 return
 
-    async def _within_limit(self, event: Event[Any]) -> None:
+    async def _within_limit(self, taken: InHand) -> None:
         """The handler's time runs only while the database answers: an outage is not its fault."""
-        work = asyncio.create_task(self._apply([event]))
+        work = asyncio.create_task(self._apply([taken]))
         spent, step = 0.0, self._timeout / _STEPS
         try:
             while not (await asyncio.wait({work}, timeout=step))[0]:
@@ -105,15 +114,17 @@ class Handling:
             raise HandlingFailed("the handler has cancelled itself")
         work.result()
 
-    async def _apply(self, events: Sequence[Event[Any]]) -> None:
+    async def _apply(self, taken: Sequence[InHand]) -> None:
         async with self._database.transaction() as connection:
+            events = [each.event for each in taken]
             fresh = await inbox.remember(connection, self._consumer, events)
-            for event in events:
+            for each in taken:
+                event = each.event
                 if event.id not in fresh:
                     metrics.DUPLICATES.labels(self._consumer).inc()
                     continue
                 fresh.discard(event.id)
-                with trace_context(event.traceparent):
+                with within(each.context):
                     await self._handlers[event.type](connection, event)
 
     async def wait_for_database(self, pause: Callable[[float], Awaitable[None]]) -> None:

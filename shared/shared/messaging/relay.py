@@ -22,7 +22,8 @@ from shared.messaging.publisher import Outgoing, Publisher
 from shared.messaging.stopping import Stop, run_until_cancelled
 from shared.messaging.topology import EXCHANGE, LISTENERS, Listeners, declare_listeners
 from shared.messaging.wire import CONTENT_TYPE, encode
-from shared.observability import logger
+from shared.observability import TraceContext, begin, logger
+from shared.observability.trace import is_recorded
 
 _LOCK = "SELECT pg_try_advisory_lock(hashtext('medic.outbox.relay'))"
 _SELECT = """
@@ -163,7 +164,11 @@ class Relay:
         rows = await connection.fetch(_SELECT, self._limit, skipped)
         if not rows:
             return False
-        outcomes = await self._publisher.publish_all([self._message(row) for row in rows])
+        spans = [self._begin(row) for row in rows] if is_recorded() else [None] * len(rows)
+        outcomes = await self._publisher.publish_all(
+            [self._message(row, span) for row, span in zip(rows, spans, strict=True)]
+        )
+        _end(spans, outcomes)
         done = [
             row
             for row, outcome in zip(rows, outcomes, strict=True)
@@ -174,11 +179,27 @@ class Relay:
         full = len(rows) == self._limit
         return await self._learn(rows, outcomes) or full
 
-    def _message(self, row: asyncpg.Record) -> Outgoing:
+    def _begin(self, row: asyncpg.Record) -> TraceContext | None:
+        """The span of sending it, below what has caused it; None when that is not recorded."""
+        cause = TraceContext.of(row["traceparent"])
+        if cause is None or not cause.is_sampled:
+            return None
+        told = {
+            "messaging.system": "rabbitmq",
+            "messaging.operation.type": "send",
+            "messaging.operation.name": "publish",
+            "messaging.destination.name": self._exchange,
+            "messaging.rabbitmq.destination.routing_key": row["type"],
+            "messaging.message.id": str(row["id"]),
+        }
+        return begin(f"send {row['type']}", "producer", told, traceparent=cause.traceparent)
+
+    def _message(self, row: asyncpg.Record, span: TraceContext | None) -> Outgoing:
+        sent = dict(row) | {"traceparent": span.traceparent} if span else row
         return Outgoing(
             exchange=self._exchange,
             routing_key=row["type"],
-            body=encode(row, f"/{self._service}"),
+            body=encode(sent, f"/{self._service}"),
             message_id=str(row["id"]),
             type=row["type"],
             content_type=CONTENT_TYPE,
@@ -244,3 +265,11 @@ class Relay:
             if row is not None:
                 metrics.BACKLOG.set(row["backlog"])
                 metrics.OLDEST.set(row["oldest"])
+
+
+def _end(spans: Sequence[TraceContext | None], outcomes: Sequence[Exception | None]) -> None:
+    for span, outcome in zip(spans, outcomes, strict=True):
+        if span is not None:
+            if outcome is not None:
+                span.fail(type(outcome).__name__)
+            span.end()

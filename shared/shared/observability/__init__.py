@@ -5,15 +5,21 @@ from shared.observability.logs import configure_logging, logger
 from shared.observability.metrics import metrics_response
 from shared.observability.requests import RequestContextMiddleware, route_template
 from shared.observability.trace import (
+    TraceContext,
+    begin,
     current_request_id,
     current_trace_id,
     current_traceparent,
     note_user,
-    trace_context,
+    step,
+    story,
+    within,
 )
 
 __all__ = [
     "RequestContextMiddleware",
+    "TraceContext",
+    "begin",
     "configure_logging",
     "current_request_id",
     "current_trace_id",
@@ -22,6 +28,8 @@ __all__ = [
     "metrics_response",
     "note_user",
     "route_template",
-    "trace_context",
+    "step",
+    "story",
     "watched_event_loop",
+    "within",
 ]

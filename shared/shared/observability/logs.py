@@ -97,6 +97,7 @@ def _stamp(service: str) -> Processor:
         context = current.get()
         if context is not None:
             event["trace_id"] = context.trace_id
+            event["span_id"] = context.span_id
             if context.request_id is not None:
                 event["request_id"] = context.request_id
             if context.user_id is not None:

@@ -9,7 +9,7 @@ from prometheus_client import Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.observability.logs import logger
-from shared.observability.trace import TraceContext, current
+from shared.observability.trace import TraceContext, begin, current
 
 _DURATION = Histogram(
     "http_request_duration_seconds",
@@ -47,7 +47,7 @@ class RequestContextMiddleware:
         started = perf_counter()
         context = _context_of(scope)
         token = current.set(context)
-        status = 0
+        status, failure = 0, None
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -65,15 +65,18 @@ class RequestContextMiddleware:
         _IN_FLIGHT.inc()
         try:
             await self._app(scope, receive, send_with_id)
-        except BaseException:
+        except BaseException as error:
             # The context stays: the server logs the traceback next, and the ids belong to it.
             _log(scope, status or 500, started)
+            failure = type(error).__name__
             raise
         else:
             _log(scope, status, started)
             current.reset(token)
         finally:
             _IN_FLIGHT.dec()
+            if context.recorded is not None:
+                _tell(context, scope, status or 500, failure)
 
     def _observe(self, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"]
@@ -96,18 +99,40 @@ def route_template(scope: Scope) -> str | None:
 
 
 def _context_of(scope: Scope) -> TraceContext:
+    """Who comes through a proxy comes from outside: our services call each other directly."""
     request_id: str | None = None
     traceparent: str | None = None
+    ours = True
     for name, value in scope["headers"]:
         if name == b"x-request-id":
             if _SAFE_REQUEST_ID.fullmatch(value):
                 request_id = value.decode("ascii")
         elif name == b"traceparent":
             traceparent = value.decode("latin-1")
-    context = TraceContext.continuing(traceparent, request_id)
-    if request_id is None:
-        context.request_id = os.urandom(16).hex()
+        elif name == b"x-forwarded-for":
+            ours = False
+    if scope["type"] == "websocket" or scope["path"] in _PROBES:
+        # A socket lives for an hour, a probe comes every few seconds: ids for the log, no span.
+        caller = TraceContext.of(traceparent)
+        trace_id = caller.trace_id if caller else os.urandom(16).hex()
+        context = TraceContext(trace_id, os.urandom(8).hex())
+    else:
+        context = begin("request", "server", traceparent=traceparent, ours=ours)
+    context.request_id = request_id or os.urandom(16).hex()
     return context
+
+
+def _tell(context: TraceContext, scope: Scope, status: int, failure: str | None) -> None:
+    """No path, no query, no address, no header: the route's template says what was asked."""
+    method = scope["method"] if scope["method"] in _METHODS else "HTTP"
+    route = route_template(scope)
+    context.tell("http.request.method", method if method in _METHODS else "_OTHER")
+    context.tell("http.response.status_code", status)
+    if route is not None:
+        context.tell("http.route", route)
+    if status >= 500:
+        context.fail(failure or str(status))
+    context.end(f"{method} {route}" if route else method)
 
 
 def _log(scope: Scope, status: int, started: float) -> None:

@@ -10,7 +10,7 @@ from shared.db import Database
 from shared.events.patient import PatientUpdated
 from shared.events.provider import AppointmentTypeDeleted, ProviderDeleted
 from shared.messaging import outbox
-from shared.observability import current_traceparent, trace_context
+from shared.observability import current_traceparent, story
 
 from .stage import an_event
 
@@ -43,8 +43,8 @@ async def test_all_three_ways_write_the_same_row(database: Database) -> None:
     event = PatientUpdated(
         id=uuid4(), version=3, name="Ada", email=None, phone=None, language="el", timezone="UTC"
     )
-    with trace_context(None):
-        story = current_traceparent()
+    with story("test"):
+        cause = current_traceparent()
         async with database.transaction() as connection:
             await outbox.put(connection, event)
             await outbox.put(connection, event, event)
@@ -66,7 +66,7 @@ async def test_all_three_ways_write_the_same_row(database: Database) -> None:
             str(event.id),
             3,
         )
-        assert row["traceparent"] == story
+        assert row["traceparent"] == cause
         assert row["data"] == event.model_dump(mode="json", by_alias=True)
 
 

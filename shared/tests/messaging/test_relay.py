@@ -16,7 +16,7 @@ from shared.events.registry import EVENT_TYPES
 from shared.messaging import metrics, outbox
 from shared.messaging.relay import Relay
 from shared.messaging.topology import LISTENERS, TopologyMismatch
-from shared.observability import current_traceparent, trace_context
+from shared.observability import current_traceparent, story
 
 from .link import Link
 from .stage import TYPE, Stage, an_event, running, subjects_of, until
@@ -49,8 +49,8 @@ async def active_relays(stage: Stage) -> int:
 
 async def test_a_committed_event_arrives_as_a_cloudevent(stage: Stage) -> None:
     event = an_event(version=7)
-    with trace_context(None):
-        story = current_traceparent()
+    with story("test"):
+        cause = current_traceparent()
         await stage.commit(event)
 
     async with running(stage.relay().run()):
@@ -70,7 +70,7 @@ async def test_a_committed_event_arrives_as_a_cloudevent(stage: Stage) -> None:
         "time": time,
         "sequence": 7,
         "datacontenttype": "application/json",
-        "traceparent": story,
+        "traceparent": cause,
         "data": {"id": str(event.id), "version": 7},
     }
     properties = message.header.properties

@@ -7,7 +7,7 @@ from calendar_sync.sync.lease import Lease, claim
 from calendar_sync.sync.visit import Visits
 from shared.database_trouble import DatabaseError
 from shared.db import Database
-from shared.observability import logger
+from shared.observability import logger, story
 from shared.worker import Timer
 
 EVERY = timedelta(milliseconds=250)
@@ -45,7 +45,8 @@ class Visitor:
 
     async def _visit(self, lease: Lease) -> None:
         try:
-            await self._visits.visit(lease)
+            with story("visit calendar", attributes={"medic.calendar.kind": lease.kind}):
+                await self._visits.visit(lease)
         except (*DatabaseError, OSError) as error:
             # The lease ends by itself, and then the visit is made again.
             logger.warning("calendar_visit_not_kept", connection=str(lease.id), exc_info=error)

@@ -5,11 +5,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
 
 from notifications.domain.job import DeliveryStatus, Outcome
+from shared.observability import step
 from shared.retry_after import retry_after
 
 _TIMEOUT = 15.0
@@ -46,11 +48,14 @@ class HttpCalls:
 
     async def call(self, method: str, url: str, **given: Any) -> HttpAnswer:
         """Raises Lost. Redirects are not followed: they would carry credentials elsewhere."""
+        told = {"http.request.method": method, "server.address": urlsplit(url).hostname or ""}
         try:
-            async with self._open().request(
-                method, url, allow_redirects=False, **given
-            ) as response:
-                raw = await response.content.read(_LONGEST_ANSWER)
+            with step(method, "client", told) as span:
+                async with self._open().request(
+                    method, url, allow_redirects=False, **given
+                ) as response:
+                    raw = await response.content.read(_LONGEST_ANSWER)
+                span.tell("http.response.status_code", response.status)
                 return HttpAnswer(response.status, _pause(response.headers), _parsed(raw))
         except aiohttp.ClientConnectorError as error:
             raise Lost(type(error).__name__, may_have_arrived=False) from None

@@ -19,7 +19,7 @@ from shared.encryption import Cipher, NotDecryptable, Place
 from shared.fields import instant_text
 from shared.ids import new_id
 from shared.messaging.stopping import Stop, run_until_cancelled
-from shared.observability import logger
+from shared.observability import logger, story
 from shared.outside import AddressRefused, BadAnswer, Outside, Unreachable
 from shared.retry_after import retry_after
 
@@ -90,7 +90,8 @@ class Deliverer:
 
     async def _carry(self, claimed: Claimed) -> None:
         try:
-            await self._deliver(claimed)
+            with story("deliver webhook", attributes={"messaging.message.id": str(claimed.id)}):
+                await self._deliver(claimed)
         except Exception as error:  # noqa: BLE001 -- the outermost of this delivery
             # The lease runs out, and it is taken up again.
             logger.error("webhook_crashed", delivery_id=str(claimed.id), exc_info=error)
