@@ -10,6 +10,7 @@ from bench import (
     bookings_scale,
     calendar,
     notifications,
+    telemetry,
     whole_path,
 )
 from bench.stage import stage
@@ -23,6 +24,7 @@ async def main() -> None:
     async with stage("bookings") as on:
         await bookings.run(on)
         await bookings_scale.lists(on)
+        await telemetry.run(on)
     await whole_path.run()
     async with stage("notifications") as on:
         await notifications.run(on)

@@ -249,7 +249,8 @@ async def test_statements_are_spans_without_their_text(database_url: str) -> Non
         "SELECT effects",
         "DELETE effects",
     ]
-    assert {"BEGIN", "COMMIT"} <= set(names)
+    assert "COMMIT" in names
+    assert "BEGIN" not in names
     assert "maria" not in seen.told()
     assert all(span.attributes.keys() <= ALLOWED for span in seen.spans)
 

@@ -6,7 +6,6 @@ from typing import Any
 
 ALLOWED = frozenset(
     {
-        "db.query.summary",
         "db.system.name",
         "error.type",
         "http.request.method",

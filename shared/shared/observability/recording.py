@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from threading import Thread
+from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -22,16 +23,18 @@ from opentelemetry.sdk.trace.sampling import (
     ALWAYS_OFF,
     ALWAYS_ON,
     Decision,
-    ParentBased,
     Sampler,
+    SamplingResult,
     TraceIdRatioBased,
 )
 from opentelemetry.trace import (
+    Link,
     NonRecordingSpan,
     Span,
     SpanContext,
     SpanKind,
     TraceFlags,
+    TraceState,
     set_span_in_context,
 )
 from opentelemetry.trace.status import Status, StatusCode
@@ -98,7 +101,7 @@ def recording(
 ) -> Iterator[None]:
     """Inside, the spans of this process go to ``processor``."""
     provider = TracerProvider(
-        sampler=ParentBased(sampling.root), resource=resource, shutdown_on_exit=False
+        sampler=_AtTheHead(sampling.root), resource=resource, shutdown_on_exit=False
     )
     provider.add_span_processor(processor)
     with recorded_by(_Recorder(provider, sampling)):
@@ -128,6 +131,30 @@ class Sampling:
             return caller.is_sampled
         result = self.root.should_sample(None, int(caller.trace_id, 16), "")
         return result.decision is not Decision.DROP
+
+
+class _AtTheHead(Sampler):
+    """Only what begins a trace is still to be decided: nothing is begun below an unsampled span."""
+
+    def __init__(self, root: Sampler) -> None:
+        self._root = root
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Any = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        if parent_context is _ROOT:
+            return self._root.should_sample(None, trace_id, name, kind, attributes)
+        return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes)
+
+    def get_description(self) -> str:
+        return self._root.get_description()
 
 
 class _Recorder:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Literal, Protocol
 from uuid import UUID
 
@@ -180,7 +181,7 @@ def step(
 ) -> AbstractContextManager[TraceContext]:
     """A span below the one that is running; costs nothing where that one is not recorded."""
     context = begin_step(name, kind, attributes)
-    return _UNRECORDED if context is None else _step(context)
+    return _UNRECORDED if context is None else _Step(context)
 
 
 def begin_step(
@@ -193,13 +194,25 @@ def begin_step(
     return _recorder.step(name, kind, attributes, here)
 
 
-@contextmanager
-def _step(context: TraceContext) -> Iterator[TraceContext]:
-    try:
-        with within(context):
-            yield context
-    finally:
-        context.end()
+class _Step:
+    """As ``within``, and the span ends with it; a class, because there are many of them."""
+
+    __slots__ = ("_context", "_token")
+
+    def __init__(self, context: TraceContext) -> None:
+        self._context = context
+
+    def __enter__(self) -> TraceContext:
+        self._token = current.set(self._context)
+        return self._context
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
+        current.reset(self._token)
+        if kind is not None:
+            self._context.fail(kind.__name__)
+        self._context.end()
 
 
 def current_traceparent() -> str | None:

@@ -1,0 +1,120 @@
+"""What recording costs: holds and confirmations with telemetry off, at a tenth, and at everything.
+
+Three processes with one database and one load after the other, in turns. The collector reads what
+it is sent and throws it away, in a process of its own. Processor time is what counts: others may
+use the machine.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from statistics import median
+
+from bench.bookings import MADE, pairs_per_second
+from bench.clinic import Clinic, a_clinic
+from bench.load import CONNECTIONS, load_sequences
+from bench.stage import Stage, a_free_port, answers
+
+ROUNDS = 15
+SECONDS = 1.0
+
+_COLLECTOR = """
+import asyncio, sys
+
+async def take(reader, writer):
+    try:
+        while True:
+            head = await reader.readuntil(b"\\r\\n\\r\\n")
+            length = int(head.lower().split(b"content-length:")[1].split(b"\\r\\n")[0])
+            await reader.readexactly(length)
+            writer.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n")
+    except (asyncio.IncompleteReadError, ConnectionError):
+        writer.close()
+
+async def main():
+    server = await asyncio.start_server(take, "127.0.0.1", int(sys.argv[1]))
+    await server.serve_forever()
+
+asyncio.run(main())
+"""
+
+
+@dataclass
+class Way:
+    """A server and what was measured of it, round by round."""
+
+    name: str
+    port: int
+    stage: Stage
+    rates: list[float] = field(default_factory=list)
+    costs: list[float] = field(default_factory=list)
+    """Milliseconds of processor time for a pair."""
+
+    async def measure(self, clinic: Clinic, seconds: float) -> None:
+        before = self.stage.busy_seconds(self.port)
+        sequences = [clinic.pairs(seconds) for _ in range(CONNECTIONS)]
+        outcome = await load_sequences(self.port, sequences, statuses=[MADE])
+        spent = self.stage.busy_seconds(self.port) - before
+        self.rates.append(outcome.per_second / 2)
+        self.costs.append(spent / (outcome.requests / 2) * 1000)
+
+
+async def run(on: Stage) -> None:
+    clinic = await a_clinic(on)
+    async with AsyncExitStack() as stack:
+        collector = await stack.enter_async_context(_collector())
+        ways = []
+        for name, share in (("off", None), ("a tenth", "0.1"), ("everything", "1")):
+            own = {} if share is None else {"OTEL_TRACES_SAMPLER_ARG": share}
+            if share is not None:
+                own["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://127.0.0.1:{collector}"
+            serving = replace(on, settings={**on.settings, **own})
+            port = await stack.enter_async_context(serving.serving("bookings.app:make_app"))
+            ways.append(Way(name, port, serving))
+        for way in ways:
+            await pairs_per_second(way.port, clinic, 1)
+        await on.as_admin("VACUUM ANALYZE")
+        for number in range(ROUNDS):
+            # Whoever comes first in a round gains or loses by that, so each does in turn.
+            for shift in range(len(ways)):
+                await ways[(number + shift) % len(ways)].measure(clinic, SECONDS)
+    _tell(ways)
+
+
+def _tell(ways: list[Way]) -> None:
+    off = ways[0]
+    print("\ntelemetry: hold and confirm, one process of bookings")
+    for way in ways:
+        print(
+            f"{f'recording {way.name}':<44}{median(way.rates):>8.0f}/s"
+            f"{median(way.costs):>8.2f} ms of processor each"
+        )
+        if way is not off:
+            speed = median(a / b for a, b in zip(way.rates, off.rates, strict=True))
+            cost = median(a / b for a, b in zip(way.costs, off.costs, strict=True))
+            wanted = " (wanted >= 0.85 x)" if way.name == "a tenth" else ""
+            print(f"    {speed:.2f} x as many as off{wanted}, {cost:.2f} x the processor time")
+
+
+@asynccontextmanager
+async def _collector() -> AsyncIterator[int]:
+    port = a_free_port()
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", _COLLECTOR, str(port))
+    try:
+        await answers(port)
+        yield port
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+if __name__ == "__main__":
+    from bench.stage import stage
+
+    async def _alone() -> None:
+        async with stage("bookings") as on:
+            await run(on)
+
+    asyncio.run(_alone())
