@@ -31,7 +31,9 @@ def renderer() -> list[str] | None:
     return None
 
 
-def render(command: list[str], overlay: str, scratch: Path) -> "Cluster":
+def render(
+    command: list[str], overlay: str, scratch: Path, component: str | None = None
+) -> "Cluster":
     """The overlay with development values of its own; nothing is written to the checkout."""
     shutil.copytree(
         FOLDER, scratch / "k8s", ignore=shutil.ignore_patterns("generated", "tests", "__pycache__")
@@ -40,6 +42,11 @@ def render(command: list[str], overlay: str, scratch: Path) -> "Cluster":
     folder = scratch / "k8s" / "overlays"
     (folder / "dev" / "generated").mkdir()
     write_values(folder / "dev" / "generated")
+    if component is not None:
+        named = f"resources: [../{overlay}]\ncomponents: [../../components/{component}]\n"
+        overlay = f"{overlay}-with-{component}"
+        (folder / overlay).mkdir()
+        (folder / overlay / "kustomization.yaml").write_text(f"{named}namespace: medic\n")
     text = subprocess.run(
         [*command, str(folder / overlay)], capture_output=True, text=True, check=True, timeout=60
     ).stdout
