@@ -74,6 +74,12 @@ class Surroundings:
             "SERVICE_SECRET": self.service_secret,
         }
         match service.name:
+            case "bookings":
+                own = {
+                    "CALENDAR_SYNC_URL": f"http://{self.address('calendar-sync')}",
+                    "NOTIFICATIONS_URL": f"http://{self.address('notifications')}",
+                    "RESERVATIONS_URL": f"http://{self.address('reservations')}",
+                }
             case "reservations":
                 own = {
                     "AVAILABILITY_URL": f"http://{self.address('availability')}",

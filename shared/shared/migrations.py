@@ -15,7 +15,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-SHARED_TABLES = frozenset({"outbox", "inbox", "idempotency_keys", "alembic_version"})
+SHARED_TABLES = frozenset({"outbox", "inbox", "idempotency_keys", "erasures", "alembic_version"})
 
 
 def run_migrations(metadata: MetaData) -> None:
@@ -107,6 +107,18 @@ CREATE TABLE idempotency_keys (
 CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys (created_at);
 """
 
+ERASURES_V1 = """
+CREATE TABLE erasures (
+    patient_id uuid NOT NULL,
+    version integer NOT NULL,
+    erased_at timestamptz NOT NULL DEFAULT now(),
+    confirmed_at timestamptz,
+    erasure_id uuid,
+    CONSTRAINT erasures_pkey PRIMARY KEY (patient_id, version)
+);
+CREATE INDEX erasures_unconfirmed_idx ON erasures (erased_at) WHERE confirmed_at IS NULL;
+"""
+
 
 def execute_script(op: Any, script: str) -> None:
     """Run several statements one by one; asyncpg prepares each, so it takes no list of them."""
@@ -124,6 +136,11 @@ def messaging_v1(op: Any) -> None:
 def idempotency_v1(op: Any) -> None:
     """The stored first answers of requests that carried an Idempotency-Key."""
     execute_script(op, IDEMPOTENCY_V1)
+
+
+def erasures_v1(op: Any) -> None:
+    """Which patients' data a service has erased, and whether it has said so."""
+    execute_script(op, ERASURES_V1)
 
 
 def append_only_v1(op: Any, table: str) -> None:

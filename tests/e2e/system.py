@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import secrets
+import shlex
 import signal
 import subprocess
 import sys
@@ -71,6 +72,12 @@ class System:
             return await connection.fetch(statement, *values)
         finally:
             await connection.close()
+
+    def variable(self, name: str) -> str:
+        """What commands beside the system are told, such as ``AMQP_URL``."""
+        known = (self.folder / "env").read_text().splitlines()
+        pairs = (line.removeprefix("export ").partition("=") for line in known)
+        return next(shlex.split(value)[0] for each, _, value in pairs if each == name)
 
     def mails(self) -> list[Message]:
         """Every message that has arrived at the SMTP server."""

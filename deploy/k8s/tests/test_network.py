@@ -70,9 +70,11 @@ def test_policies_are_about_pods_that_exist(cluster: Cluster) -> None:
                     assert found, policy["metadata"]["name"]
 
 
-def test_apis_are_called_by_the_gateway_and_by_reservations(cluster: Cluster) -> None:
+def test_apis_are_called_by_the_gateway_and_by_whom_they_answer(cluster: Cluster) -> None:
     expected = {("gateway", f"{callee} api") for callee in NAMES}
     expected |= {("reservations api", f"{callee} api") for callee in ("availability", "bookings")}
+    keepers = ("calendar-sync", "notifications", "reservations")
+    expected |= {("bookings api", f"{callee} api") for callee in keepers}
 
     assert connections(cluster, 8000) == expected
 

@@ -8,6 +8,7 @@ from availability.use_cases.calendars import (
 )
 from availability.use_cases.imports import follow_import
 from shared.db import Connection
+from shared.erasures import erasing
 from shared.events.booking import (
     AppointmentEvent,
     BookingCancelled,
@@ -27,6 +28,9 @@ from shared.events.calendar import (
     CalendarImported,
 )
 from shared.events.envelope import Event
+from shared.events.erasure import AvailabilityPatientErased
+from shared.events.patient import PatientDeleted
+from shared.idempotency import erase_answers
 from shared.messaging import Handlers
 
 # Consumers take turns. A batch is about several providers, in any order, and each change moves its
@@ -134,4 +138,6 @@ HANDLERS: Handlers = {
     CalendarConnectionDeleted: follow_calendar,
     CalendarImported: follow_calendar_import,
     CalendarImportDeleted: follow_calendar_import,
+    PatientDeleted: erasing(erase_answers, AvailabilityPatientErased),
 }
+"""Of patients only ids and times are here, which stay; and what was answered to them."""

@@ -1,7 +1,11 @@
 """The bookings API. Wiring only: ``uvicorn --factory bookings.app:make_app``."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from fastapi import FastAPI
 
+from bookings.clients import Keepers
 from bookings.routes import (
     appointments,
     decisions,
@@ -9,17 +13,18 @@ from bookings.routes import (
     lists,
     notes,
     patients,
+    personal_data,
     provider_bookings,
     reschedule,
 )
+from bookings.settings import BookingsSettings
 from shared.app import create_app, process_settings
-from shared.settings import ServiceSettings
 
 
-def make_app(settings: ServiceSettings | None = None) -> FastAPI:
+def make_app(settings: BookingsSettings | None = None) -> FastAPI:
     """The app for ``settings``, which come from the environment when not given."""
     return create_app(
-        settings or process_settings("bookings", ServiceSettings),
+        settings or process_settings("bookings", BookingsSettings),
         service="bookings",
         title="Bookings",
         description="Holds, confirms and cancels appointments; its word is final.",
@@ -33,5 +38,13 @@ def make_app(settings: ServiceSettings | None = None) -> FastAPI:
             notes.router,
             lists.router,
             patients.router,
+            personal_data.router,
         ],
+        lifespan_extras=_keepers,
     )
+
+
+@asynccontextmanager
+async def _keepers(app: FastAPI) -> AsyncIterator[None]:
+    async with Keepers.open(app.state.settings) as app.state.keepers:
+        yield

@@ -5,10 +5,18 @@ from uuid import UUID
 from bookings import ledger, queries
 from bookings.domain.appointment import SYSTEM
 from bookings.domain.lifecycle import Action
+from bookings.erasures import note_confirmation
 from bookings.use_cases.end_hold import release_hold
 from shared.db import Connection
 from shared.events.calendar import CalendarEventFailed, CalendarEventWritten
 from shared.events.envelope import Event, json_ready
+from shared.events.erasure import (
+    AvailabilityPatientErased,
+    CalendarPatientErased,
+    NotificationPatientErased,
+    PatientErased,
+    ReservationPatientErased,
+)
 from shared.events.notification import (
     NotificationEvent,
     ReminderFailed,
@@ -105,13 +113,15 @@ async def save_resource(db: Connection, event: Event[ResourceUpdated]) -> None:
 
 
 async def retire_provider(db: Connection, event: Event[ProviderDeleted]) -> None:
-    """A timer cancels what was booked there: it may be more than one transaction should hold."""
+    """How they were reached is forgotten. A timer cancels what was booked there: it may be more
+    than one transaction should hold."""
     await db.execute(
         """
         INSERT INTO providers (id, version, is_active, data, deleted_at)
         VALUES ($1, $2, false, '{}', now())
         ON CONFLICT (id) DO UPDATE
-        SET version = excluded.version, is_active = false, deleted_at = excluded.deleted_at
+        SET version = excluded.version, is_active = false, deleted_at = excluded.deleted_at,
+            data = excluded.data
         WHERE providers.version < excluded.version
         """,
         event.data.id,
@@ -154,6 +164,11 @@ async def let_go(db: Connection, event: Event[ReservationReleased]) -> None:
     await release_hold(
         db, event.data.appointment_id, token_hash=token_hash, by=event.data.reserved_by
     )
+
+
+async def note_erased(db: Connection, event: Event[PatientErased]) -> None:
+    service = event.source.removeprefix("/")
+    await note_confirmation(db, event.data.erasure_id, service, at=event.time)
 
 
 _REMINDED: dict[type[NotificationEvent], Action] = {
@@ -215,4 +230,8 @@ HANDLERS: Handlers = {
     ReminderFailed: enter_reminder,
     CalendarEventWritten: enter_calendar_event,
     CalendarEventFailed: enter_calendar_event,
+    AvailabilityPatientErased: note_erased,
+    CalendarPatientErased: note_erased,
+    NotificationPatientErased: note_erased,
+    ReservationPatientErased: note_erased,
 }

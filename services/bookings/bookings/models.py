@@ -19,7 +19,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, TSTZRANGE, ExcludeConstraint
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSTZRANGE, ExcludeConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from shared.db import new_metadata
@@ -48,8 +48,14 @@ class Patient(Base):
     )
     """By channel, whether it may be used; a channel that is not named may."""
     emergency_contact: Mapped[dict[str, str] | None] = mapped_column(JSONB)
+    erased_version: Mapped[int | None] = mapped_column(Integer)
+    """The version in which the profile was last erased; any later one is a fresh profile."""
     created_at: Mapped[datetime] = mapped_column(Instant, server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(Instant, server_default=func.now())
+
+    @property
+    def is_erased(self) -> bool:
+        return self.version == self.erased_version
 
 
 # Read models: what availability has told about the things that appointments are made of.
@@ -103,6 +109,7 @@ HAS_ENDED = (
     " AND coalesce(cancellation_cause, '') NOT IN ('hold_released', 'hold_expired')"
 )
 """A hold that ended was never an appointment."""
+ENDED_HOLD = "status = 'cancelled' AND cancellation_cause IN ('hold_released', 'hold_expired')"
 
 appointments = Table(
     "appointments",
@@ -130,6 +137,7 @@ appointments = Table(
     Column("notes", Text),
     Column("participants", JSONB, nullable=False, server_default=text("'[]'")),
     Column("decision_reason", Text),
+    Column("override_reason", Text),
     Column("cancelled_at", Instant),
     Column("cancellation_cause", Text),
     Column("cancellation_reason", Text),
@@ -174,6 +182,11 @@ appointments = Table(
         "starts_at",
         "id",
         postgresql_where=text(HAS_ENDED),
+    ),
+    Index(
+        "appointments_ended_holds_of_patient_idx",
+        "patient_id",
+        postgresql_where=text(ENDED_HOLD),
     ),
     Index(
         "appointments_of_provider_by_start_idx",
@@ -258,4 +271,29 @@ audit_events = Table(
     Column("previous_hash", LargeBinary, nullable=False),
     Column("hash", LargeBinary, nullable=False),
     UniqueConstraint("appointment_id", "sequence", name="audit_events_appointment_id_sequence_key"),
+)
+
+# Like the trail, the requests are append-only: who had whom erased, when, and which services are
+# waited for. Their confirmations come later.
+erasure_requests = Table(
+    "erasure_requests",
+    Base.metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("patient_id", Uuid, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("requested_by_type", Text, nullable=False),
+    Column("requested_by_id", Uuid, nullable=False),
+    Column("reason_code", Text, nullable=False),
+    Column("cancelled_appointments", Integer, nullable=False),
+    Column("awaits", ARRAY(Text), nullable=False),
+    Column("requested_at", Instant, nullable=False),
+    UniqueConstraint("patient_id", "version", name="erasure_requests_patient_id_version_key"),
+)
+
+erasure_confirmations = Table(
+    "erasure_confirmations",
+    Base.metadata,
+    Column("erasure_id", ForeignKey("erasure_requests.id"), primary_key=True),
+    Column("service", Text, primary_key=True),
+    Column("confirmed_at", Instant, nullable=False),
 )

@@ -8,9 +8,17 @@ import asyncpg
 
 from bookings.domain.appointment import Appointment
 from bookings.domain.capacity import Unit
+from bookings.models import ENDED_HOLD, HAS_ENDED, IS_BOOKED
 from bookings.rows import REST_OF_A, appointment_of
 from shared.db import Connection
 from shared.events.provider import AppointmentTypeUpdated, ProviderUpdated
+
+ALL_OF_PATIENT = " UNION ALL ".join(
+    f"SELECT id FROM appointments WHERE patient_id = $1 AND ({which})"
+    for which in ("status = 'held'", IS_BOOKED, HAS_ENDED, ENDED_HOLD)
+)
+"""The ids of all appointments that a patient has ever had, holds included: a branch for each index
+that finds them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,10 @@ SELECT
           AND a.source = $6 AND (a.rescheduled_from IS NULL OR a.rescheduled_from = $7)
         LIMIT 1
     ) AS own_hold,
-    (SELECT patient.timezone FROM patients patient WHERE patient.id = $4) AS patient_timezone
+    (
+        SELECT patient.timezone FROM patients patient
+        WHERE patient.id = $4 AND patient.version IS DISTINCT FROM patient.erased_version
+    ) AS patient_timezone
 FROM appointment_types service
 JOIN providers provider ON provider.id = service.provider_id
 WHERE service.id = $2 AND service.provider_id = $1 AND provider.is_active AND service.is_active
@@ -171,7 +182,9 @@ def _picked(row: asyncpg.Record | None) -> Picked | None:
 async def contact_of(db: Connection, patient_id: UUID) -> Contact | None:
     """None for somebody whom nobody knows."""
     row = await db.fetchrow(
-        "SELECT name, email, phone, timezone FROM patients WHERE id = $1", patient_id
+        "SELECT name, email, phone, timezone FROM patients "
+        "WHERE id = $1 AND version IS DISTINCT FROM erased_version",
+        patient_id,
     )
     return Contact(*row) if row else None
 
@@ -230,11 +243,18 @@ async def rival_of_patient(db: Connection, wanted: Appointment) -> UUID | None:
 
 
 async def audit_trail(db: Connection, appointment_id: UUID) -> list[asyncpg.Record]:
-    """The appointment's audit events in the order in which they happened."""
+    """The appointment's audit events in the order in which they happened.
+
+    Why staff went outside the rules stands beside the appointment, until its patient is erased.
+    """
     return await db.fetch(
         """
-        SELECT id, appointment_id, sequence, action, actor_type, actor_id, occurred_at, metadata
-        FROM audit_events WHERE appointment_id = $1 ORDER BY sequence
+        SELECT e.id, appointment_id, sequence, action, actor_type, actor_id, occurred_at,
+            CASE WHEN a.override_reason IS NOT NULL AND metadata -> 'override' = 'true'
+                THEN metadata || jsonb_build_object('override', a.override_reason)
+                ELSE metadata END AS metadata
+        FROM audit_events e JOIN appointments a ON a.id = e.appointment_id
+        WHERE appointment_id = $1 ORDER BY sequence
         """,
         appointment_id,
     )

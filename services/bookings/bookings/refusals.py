@@ -66,6 +66,18 @@ class PatientBusy(Conflict):
     title = "The patient has another appointment at that time"
 
 
+class AppointmentsToCome(Conflict):
+    """``appointments`` names them; ``cancelUpcoming`` cancels them first."""
+
+    code = "appointments_to_come"
+    title = "The patient has appointments to come"
+
+
+class ErasureNotFound(NotFound):
+    code = "erasure_not_found"
+    title = "Nobody has asked for this erasure"
+
+
 class ContactDetailsMissing(Invalid):
     """Nobody could be told about the appointment."""
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from bookings.consumers import HANDLERS
+from bookings.erasures import measure
 from bookings.metrics import DUE
 from bookings.use_cases.cancel import cancel_at_deleted_providers
 from bookings.use_cases.end_hold import expire_due_holds, expire_due_requests
@@ -33,6 +34,7 @@ async def build(worker: Worker[ServiceSettings]) -> Loops:
         "hold expiry": worker.timer("hold expiry", timedelta(seconds=1), expire),
         "request expiry": worker.timer("request expiry", timedelta(seconds=1), expire_requests),
         "completion": worker.timer("completion", timedelta(seconds=10), finish),
+        "erasures": worker.timer("erasures", timedelta(seconds=10), measure),
         "deleted providers": worker.timer("deleted providers", timedelta(seconds=5), cancel),
     }
 

@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from bookings.app import make_app
+from bookings.settings import BookingsSettings
 from shared.http import AsyncClient
-from shared.settings import ServiceSettings
 from shared.testing.api import client_of
 from shared.testing.tokens import MakeToken
 
@@ -21,7 +21,7 @@ def service_folder() -> Path:
 
 @pytest.fixture
 async def api(settings_values: dict[str, Any]) -> AsyncIterator[AsyncClient]:
-    async with client_of(make_app(ServiceSettings(**settings_values))) as client:
+    async with client_of(make_app(BookingsSettings(**settings_values))) as client:
         yield client
 
 

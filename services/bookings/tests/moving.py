@@ -105,7 +105,8 @@ async def broken_rows(database: Database) -> list[str]:
             OR (old.cancellation_cause = 'rescheduled') <> (old.rescheduled_to IS NOT NULL)""",
         "trail and version differ": """
             SELECT count(*) FROM appointments a WHERE a.version <> (SELECT count(*) FROM
-            audit_events e WHERE e.appointment_id = a.id AND e.action <> 'note_added')""",
+            audit_events e WHERE e.appointment_id = a.id
+            AND e.action NOT IN ('note_added', 'words_erased'))""",
         "events and versions differ": """
             SELECT count(*) FROM appointments a WHERE a.version <> (SELECT count(*) FROM outbox o
             WHERE o.subject = a.id::text)""",

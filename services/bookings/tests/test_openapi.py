@@ -6,8 +6,8 @@ from uuid import uuid4
 import pytest
 
 from bookings.app import make_app
+from bookings.settings import BookingsSettings
 from shared.auth import ServiceTokens
-from shared.settings import ServiceSettings
 from shared.testing.promises import broken_promises
 from shared.testing.tokens import SERVICE_SECRET, MakeToken
 
@@ -21,6 +21,6 @@ def test_the_api_keeps_its_promises(
         if caller == "service"
         else make_token(caller, uuid4())
     )
-    app = make_app(ServiceSettings(**settings_values))
+    app = make_app(BookingsSettings(**settings_values))
 
     assert broken_promises(app, headers={"Authorization": f"Bearer {token}"}, examples=5) == []

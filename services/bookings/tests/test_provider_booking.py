@@ -11,10 +11,10 @@ import pytest
 
 from bookings import consumers
 from bookings.app import make_app
+from bookings.settings import BookingsSettings
 from shared.auth import ServiceTokens
 from shared.db import Database
 from shared.http import AsyncClient, Response
-from shared.settings import ServiceSettings
 from shared.testing.api import client_of
 from shared.testing.tokens import SERVICE_SECRET, MakeToken
 
@@ -95,7 +95,7 @@ async def desk(
     settings_values: dict[str, Any], make_token: MakeToken, database: Database
 ) -> AsyncIterator[Desk]:
     clinic = await a_clinic(database, requires_approval=True, min_notice_minutes=60 * 24 * 3)
-    async with client_of(make_app(ServiceSettings(**settings_values))) as api:
+    async with client_of(make_app(BookingsSettings(**settings_values))) as api:
         yield Desk(api, make_token, database, clinic)
 
 

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from calendar_sync.calendars.kinds import Kinds
 from calendar_sync.importing import Importer
-from calendar_sync.routes import connections, consents, feeds, imports, webhooks
+from calendar_sync.routes import connections, consents, exporting, feeds, imports, webhooks
 from calendar_sync.settings import CalendarSyncSettings
 from shared.app import create_app, process_settings
 
@@ -25,6 +25,7 @@ def make_app(settings: CalendarSyncSettings | None = None) -> FastAPI:
             consents.router,
             imports.router,
             webhooks.router,
+            exporting.router,
         ],
         lifespan_extras=_kinds,
     )

@@ -6,8 +6,10 @@ An older event never overwrites a newer one, in whatever order they arrive.
 from dataclasses import astuple
 
 from calendar_sync.entries import Entry
+from calendar_sync.personal_data import erase_patient
 from calendar_sync.sync.following import end_connections, follow_appointment, follow_zone
 from shared.db import Connection
+from shared.erasures import erasing
 from shared.events.booking import (
     AppointmentEvent,
     BookingCancelled,
@@ -18,6 +20,8 @@ from shared.events.booking import (
     BookingRescheduled,
 )
 from shared.events.envelope import Event
+from shared.events.erasure import CalendarPatientErased
+from shared.events.patient import PatientDeleted
 from shared.events.provider import ProviderDeleted, ProviderUpdated
 from shared.messaging import Handlers
 
@@ -87,4 +91,5 @@ HANDLERS: Handlers = {
     BookingNoShow: save_entry,
     ProviderUpdated: save_provider,
     ProviderDeleted: retire_provider,
+    PatientDeleted: erasing(erase_patient, CalendarPatientErased),
 }

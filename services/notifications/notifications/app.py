@@ -13,6 +13,7 @@ from notifications.realtime.serving import serve_realtime
 from notifications.routes import (
     deliveries,
     devices,
+    exporting,
     inbox,
     preferences,
     schedules,
@@ -42,6 +43,7 @@ def make_app(settings: NotificationsSettings | None = None) -> FastAPI:
             devices.router,
             templates.router,
             twilio.router,
+            exporting.router,
             realtime.router,
             pusher.router,
             webhooks.of_providers,

@@ -7,6 +7,7 @@ from notifications.use_cases.calendars import (
     tell_of_broken_calendar,
     tell_of_conflict,
 )
+from notifications.use_cases.erase import erase_patient
 from notifications.use_cases.people import erase_contact, save_contact
 from notifications.webhooks.log import note_appointment
 from shared.db import Connection
@@ -44,10 +45,6 @@ async def provider_updated(db: Connection, event: Event[ProviderUpdated]) -> Non
     await save_contact(db, Party.PROVIDER, event.data)
 
 
-async def patient_deleted(db: Connection, event: Event[PatientDeleted]) -> None:
-    await erase_contact(db, Party.PATIENT, event.data.id, version=event.data.version)
-
-
 async def provider_deleted(db: Connection, event: Event[ProviderDeleted]) -> None:
     await erase_contact(db, Party.PROVIDER, event.data.id, version=event.data.version)
 
@@ -74,7 +71,7 @@ HANDLERS: Handlers = {
     BookingCompleted: appointment_changed,
     BookingNoShow: appointment_changed,
     PatientUpdated: patient_updated,
-    PatientDeleted: patient_deleted,
+    PatientDeleted: erase_patient,
     ProviderUpdated: provider_updated,
     ProviderDeleted: provider_deleted,
     ConflictFound: conflict_found,

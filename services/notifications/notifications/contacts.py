@@ -51,7 +51,8 @@ async def erase(db: Connection, party: Party, person_id: UUID, *, version: int) 
             VALUES ($1, $2, $3, 'en', 'UTC', true)
             ON CONFLICT (party, person_id) DO UPDATE
             SET version = excluded.version, name = NULL, email = NULL, phone = NULL,
-                language = excluded.language, timezone = excluded.timezone, is_erased = true
+                language = excluded.language, timezone = excluded.timezone, is_erased = true,
+                by_email = true, by_sms = true, by_push = true
             WHERE contacts.version < excluded.version
             RETURNING person_id
         ), preferences AS (

@@ -17,6 +17,7 @@ from notifications.realtime.loops import realtime_loops
 from notifications.sender import Sender
 from notifications.settings import NotificationsSettings
 from notifications.unsubscribing import UnsubscribeLinks
+from notifications.use_cases.erase import finish_erasures
 from notifications.webhooks.loops import webhook_loops
 from shared.db import Database
 from shared.due_work import due_work_loop
@@ -41,6 +42,10 @@ async def build(worker: Worker[NotificationsSettings]) -> Loops:
         channels=channels,
         most_at_once=settings.most_at_once,
     )
+
+    async def erasures() -> None:
+        await finish_erasures(worker.database, settings.amqp_url, queue="notifications")
+
     return {
         **messaging_loops(worker, "notifications", HANDLERS),
         **due_work_loop(worker, metrics.DUE),
@@ -49,6 +54,7 @@ async def build(worker: Worker[NotificationsSettings]) -> Loops:
         "sender": sender.run,
         "stalled": worker.timer("stalled", timedelta(seconds=2), take_back_stalled),
         "expired": worker.timer("expired", timedelta(minutes=1), end_expired),
+        "erasures": worker.chore("erasures", timedelta(seconds=2), erasures),
         "old": worker.timer("old", timedelta(hours=1), forget_old),
     }
 

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from reservations import routes
+from reservations import exporting, routes
 from reservations.clients import Availability, Bookings
 from reservations.settings import ReservationsSettings
 from shared.app import create_app, process_settings
@@ -36,6 +36,6 @@ def make_app(settings: ReservationsSettings | None = None) -> FastAPI:
         service="reservations",
         title="Reservations",
         description="Short-lived tokens with a countdown, each for one held timeslot.",
-        routers=[routes.router],
+        routers=[routes.router, exporting.router],
         lifespan_extras=other_services,
     )

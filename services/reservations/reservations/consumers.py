@@ -2,7 +2,9 @@
 
 from reservations.models import Status
 from reservations.queries import end_by_appointment
+from reservations.use_cases.personal_data import erase_patient
 from shared.db import Connection
+from shared.erasures import erasing
 from shared.events.booking import (
     BookingCancelled,
     BookingConfirmed,
@@ -10,6 +12,8 @@ from shared.events.booking import (
     BookingRescheduled,
 )
 from shared.events.envelope import Event
+from shared.events.erasure import ReservationPatientErased
+from shared.events.patient import PatientDeleted
 from shared.messaging import Handlers
 
 _ENDED = {"hold_expired": Status.EXPIRED}
@@ -34,4 +38,5 @@ HANDLERS: Handlers = {
     BookingRequested: mark_used,
     BookingRescheduled: mark_used,
     BookingCancelled: mark_ended,
+    PatientDeleted: erasing(erase_patient, ReservationPatientErased),
 }

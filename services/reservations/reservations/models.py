@@ -65,7 +65,7 @@ class Reservation(Base):
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     version: Mapped[int] = mapped_column(Integer)
     status: Mapped[str] = mapped_column(Text)
-    user_id: Mapped[UUID] = mapped_column(Uuid)
+    user_id: Mapped[UUID] = mapped_column(Uuid, index=True)
     """The patient it is for."""
     reserved_by: Mapped[UUID] = mapped_column(Uuid)
     """Whoever has the token: the patient, or somebody of the provider for them."""

@@ -1,6 +1,7 @@
 """What bookings tells about patients: how to reach them, in which language and zone."""
 
 from typing import ClassVar
+from uuid import UUID
 
 from shared.events.envelope import Deletion, EventPart, Snapshot
 
@@ -26,5 +27,13 @@ class PatientUpdated(Snapshot):
 
 
 class PatientDeleted(Deletion):
+    """The patient's personal data is gone at bookings, and has to go everywhere.
+
+    ``erasure_id`` names the request; whoever hears of it answers with it once that is done. The
+    same person may become a patient again, with a higher version.
+    """
+
     type: ClassVar[str] = "patient.deleted"
     source: ClassVar[str] = "/bookings"
+
+    erasure_id: UUID | None = None

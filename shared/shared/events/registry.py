@@ -6,6 +6,7 @@ from shared.events import (
     availability,
     booking,
     calendar,
+    erasure,
     notification,
     patient,
     provider,
@@ -13,7 +14,16 @@ from shared.events import (
 )
 from shared.events.envelope import EventData
 
-_MODULES = (availability, booking, calendar, notification, patient, provider, reservation)
+_MODULES = (
+    availability,
+    booking,
+    calendar,
+    erasure,
+    notification,
+    patient,
+    provider,
+    reservation,
+)
 
 
 def _concrete_events() -> Iterator[type[EventData]]:

@@ -12,6 +12,7 @@
 """
 
 from shared.idempotency.answers import KEPT_COLUMNS, KEPT_FOR, Kept, purge_idempotency_keys
+from shared.idempotency.erasing import AnswerErased, erase_answers
 from shared.idempotency.keys import (
     IdempotencyKeyInvalid,
     IdempotencyKeyRequired,
@@ -28,6 +29,7 @@ KEY_REFUSALS = (
     IdempotencyKeysDiffer,
     RequestInProgress,
     IdempotencyKeyReused,
+    AnswerErased,
 )
 """What a route with ``OnceOnly`` may answer on account of the key, for its OpenAPI description."""
 
@@ -35,6 +37,7 @@ __all__ = [
     "KEPT_COLUMNS",
     "KEPT_FOR",
     "KEY_REFUSALS",
+    "AnswerErased",
     "IdempotencyKeyInvalid",
     "IdempotencyKeyRequired",
     "IdempotencyKeyReused",
@@ -46,6 +49,7 @@ __all__ = [
     "OnceIfKeyed",
     "OnceOnly",
     "RequestInProgress",
+    "erase_answers",
     "once_of",
     "purge_idempotency_keys",
 ]

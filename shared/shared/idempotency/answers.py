@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 import orjson
@@ -12,7 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from shared.db import Connection
+from shared.errors import Conflict
 from shared.idempotency.keys import IdempotencyKeyReused, RequestInProgress, RequestKey
+from shared.problems import problem_of
 
 KEPT_FOR = timedelta(hours=72)
 """How long the same key gets the same answer."""
@@ -74,6 +76,14 @@ class StoredAnswer:
     status: int
     headers: dict[str, str]
     body: bytes
+
+    @classmethod
+    def refusing(cls, refusal: Conflict) -> Self:
+        response = problem_of(refusal)
+        headers = {
+            name: value for name, value in response.headers.items() if name != "content-length"
+        }
+        return cls(response.status_code, headers, bytes(response.body))
 
     def first(self) -> Response:
         return Response(self.body or None, self.status, self.headers)

@@ -23,7 +23,6 @@ from shared.idempotency.keys import (
     RequestKey,
     key_of,
 )
-from shared.problems import problem_of
 
 Db = TypeVar("Db", Connection, AsyncSession)
 Made = TypeVar("Made")
@@ -124,7 +123,7 @@ class Once:
 
     async def keep_refusal(self, db: Connection, refusal: Conflict) -> Response:
         """Like ``keep``, for a refusal that is to be repeated."""
-        return await self._keep_or_repeat(db, _refused(refusal))
+        return await self._keep_or_repeat(db, StoredAnswer.refusing(refusal))
 
     async def _attempt(
         self,
@@ -144,7 +143,7 @@ class Once:
                 try:
                     made = await act(db)
                 except Conflict as refusal:
-                    refused = _refused(refusal)
+                    refused = StoredAnswer.refusing(refusal)
                     raise
                 answer = self._answer(made, headers)
                 await _keep_first(fetching(db), key, answer)
@@ -195,12 +194,6 @@ def _to_json(model: Any, made: Any) -> bytes:
 @cache
 def _adapter(model: Any) -> TypeAdapter[Any]:
     return TypeAdapter(model)
-
-
-def _refused(refusal: Conflict) -> StoredAnswer:
-    response = problem_of(refusal)
-    headers = {name: value for name, value in response.headers.items() if name != "content-length"}
-    return StoredAnswer(response.status_code, headers, bytes(response.body))
 
 
 # Only for the OpenAPI document: key_of judges the header, which has answers of its own.

@@ -1,5 +1,6 @@
 """The outbox: events are written in the transaction that made them true, and published after it."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -32,6 +33,8 @@ _PUT_MANY = f"""
         WITH ORDINALITY AS event ({_COLUMNS}, place)
     ORDER BY place
 """
+
+_ERASE = text("DELETE FROM outbox WHERE subject = :subject AND type = ANY(:types)")
 
 _CHUNK = 1000
 
@@ -101,6 +104,19 @@ def _values(event: EventData) -> tuple[UUID, str, str, int, str | None, str]:
     if len(data) > MAX_EVENT_LENGTH:
         raise ValueError(f"{event.type} has {len(data)} characters, {MAX_EVENT_LENGTH} are allowed")
     return new_id(), event.type, event.subject, event.sequence, current_traceparent(), data
+
+
+async def erase(connection: Connection, subject: str, types: Collection[str]) -> None:
+    """Take events about the subject out of the history, told or not, so that no replay brings their
+    content back. What is told in their place says that it is gone."""
+    await connection.execute(
+        "DELETE FROM outbox WHERE subject = $1 AND type = ANY($2::text[])", subject, list(types)
+    )
+
+
+async def erase_in_session(session: AsyncSession, subject: str, types: Collection[str]) -> None:
+    """Likewise, in an ORM session's transaction."""
+    await session.execute(_ERASE, {"subject": subject, "types": list(types)})
 
 
 async def purge_outbox(database: Database, older_than: timedelta = RETENTION) -> int:

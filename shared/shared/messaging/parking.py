@@ -112,9 +112,16 @@ async def discard_parked(
     connection: AbstractConnection, queues: Queues, ids: Collection[str]
 ) -> int:
     """Throw those parked messages away for ever; returns how many there were."""
+    return await discard_parked_if(connection, queues, lambda parked: parked.id in ids)
+
+
+async def discard_parked_if(
+    connection: AbstractConnection, queues: Queues, unwanted: Callable[[Parked], bool]
+) -> int:
+    """Likewise all those of which ``unwanted`` is true."""
 
     async def discard(parked: Parked) -> bool:
-        return parked.id in ids
+        return unwanted(parked)
 
     return await _walk(connection, queues, discard)
 

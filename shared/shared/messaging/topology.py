@@ -55,6 +55,7 @@ LISTENERS: Listeners = {
         "calendar.connection_deleted",
         "calendar.imported",
         "calendar.import_deleted",
+        "patient.deleted",
     },
     "bookings": frozenset(
         {
@@ -70,10 +71,20 @@ LISTENERS: Listeners = {
             "notification.reminder_failed",
             "calendar.event_written",
             "calendar.event_failed",
+            "availability.patient_erased",
+            "calendar.patient_erased",
+            "notification.patient_erased",
+            "reservation.patient_erased",
         }
     ),
     "reservations": frozenset(
-        {"booking.requested", "booking.confirmed", "booking.rescheduled", "booking.cancelled"}
+        {
+            "booking.requested",
+            "booking.confirmed",
+            "booking.rescheduled",
+            "booking.cancelled",
+            "patient.deleted",
+        }
     ),
     "notifications": _BOOKING - {"booking.held"}
     | {
@@ -87,7 +98,8 @@ LISTENERS: Listeners = {
         "calendar.connection_deleted",
     },
     "notifications-realtime": _BOOKING - {"booking.held"} | {"availability.changed"},
-    "calendar-sync": _BOOKING - {"booking.held"} | {"provider.updated", "provider.deleted"},
+    "calendar-sync": _BOOKING - {"booking.held"}
+    | {"provider.updated", "provider.deleted", "patient.deleted"},
 }
 
 

@@ -37,6 +37,7 @@ class Action(StrEnum):
     COMPLETED = "completed"
     NO_SHOW = "no_show"
     NOTE_ADDED = "note_added"
+    WORDS_ERASED = "words_erased"
     REMINDER_SCHEDULED = "reminder_scheduled"
     REMINDER_SENT = "reminder_sent"
     REMINDER_FAILED = "reminder_failed"

@@ -7,6 +7,7 @@ throughput hangs on (measured: one statement each 1,330 pairs a second, through 
 
 from bookings.ledger.appointments import confirm, move, open_hold, rebind_hold
 from bookings.ledger.claims import take_over
+from bookings.ledger.erasing import erase_words
 from bookings.ledger.notes import add_note
 from bookings.ledger.own_time import claim_patient_time, claim_patient_time_beside
 from bookings.ledger.trail import StaleAppointment, enter
@@ -18,6 +19,7 @@ __all__ = [
     "claim_patient_time_beside",
     "confirm",
     "enter",
+    "erase_words",
     "move",
     "open_hold",
     "rebind_hold",

@@ -18,7 +18,7 @@ _INSERTED = ", ".join(
     """
     id version status patient_id provider_id service_id timeslot_id starts_at ends_at mode
     location_id room_id terms source patient_timezone provider_timezone hold_expires_at
-    pending_expires_at reason notes participants rescheduled_from reschedule_count
+    pending_expires_at reason notes participants override_reason rescheduled_from reschedule_count
     audit_sequence audit_hash created_at updated_at
     """.split()
 )

@@ -19,7 +19,7 @@ router = new_router(prefix="/v1/patients", tags=["patients"])
 async def get_patient(user_id: Id, db: Reading, user: CurrentUser) -> Patient:
     """The profile of oneself; an admin sees everybody's."""
     patient = await db.get(Patient, user_id) if may_see_patient(user, user_id) else None
-    if patient is None:
+    if patient is None or patient.is_erased:
         raise PatientNotFound("no such patient")
     return patient
 

@@ -106,7 +106,7 @@ async def _book_outside_rules(
         async with database.autocommit() as db:
             hold_id = await hold_outside_rules(db, wanted, visit, by=by)
         async with database.transaction() as db:
-            found = await book_held(db, hold_id, visit, by=by, why=wanted.why)
+            found = await book_held(db, hold_id, visit, by=by)
             return await once.keep(db, _shown(found, by), headers=_location)
     except DomainError as refusal:
         async with database.transaction() as db:

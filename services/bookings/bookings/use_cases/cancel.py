@@ -16,6 +16,7 @@ from shared.db import Connection
 
 _NO_LONGER_THERE = "the provider no longer offers appointments here"
 _PROVIDER_DELETED = {"because": "provider_deleted"}
+_PATIENT_ERASED = {"because": "patient_erased"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,15 @@ async def cancel_at_deleted_providers(db: Connection, *, limit: int = 50) -> int
             continue
         await _cancel(db, found, by=SYSTEM, reason=_NO_LONGER_THERE, metadata=_PROVIDER_DELETED)
     return len(due)
+
+
+async def cancel_of_erased_patient(db: Connection, id_: UUID) -> bool:
+    """Cancel what nobody will come to any more, at no cost; False when it has ended already."""
+    found = await queries.locked(db, id_)
+    if found is None or not found.appointment.is_active or await end_if_overdue(db, id_):
+        return False
+    await _cancel(db, found, by=SYSTEM, reason=None, metadata=_PATIENT_ERASED)
+    return True
 
 
 async def _cancel(

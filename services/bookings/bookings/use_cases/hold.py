@@ -101,7 +101,7 @@ async def hold_timeslot(db: Connection, wish: Wish) -> tuple[Appointment, dateti
                 _hold(wish, offer, terms, units, old),
                 token_hash=wish.token_hash,
                 by=wish.picked_by,
-                metadata={"override": wish.override} if wish.override is not None else {},
+                metadata={"override": True} if wish.override is not None else {},
             )
             if opened is not None:
                 return opened, offer.now
@@ -183,6 +183,7 @@ def _hold(
         room_id=next((unit.room_id for unit in units if unit.kind == "room"), wish.room_id),
         terms=terms,
         source=wish.source,
+        override_reason=wish.override,
         patient_timezone=offer.patient_timezone or offer.provider.timezone,
         provider_timezone=offer.provider.timezone,
         hold_expires_at=offer.now + timedelta(seconds=offer.service.hold_seconds),

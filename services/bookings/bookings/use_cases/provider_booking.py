@@ -96,15 +96,13 @@ async def hold_outside_rules(
     return hold.id
 
 
-async def book_held(
-    db: Connection, hold_id: UUID, visit: Visit, *, by: Actor, why: str
-) -> queries.Found:
+async def book_held(db: Connection, hold_id: UUID, visit: Visit, *, by: Actor) -> queries.Found:
     """What ``hold_outside_rules`` holds, confirmed at once."""
     contact = await reachable(db, visit.patient_id)
     found = await queries.locked(db, hold_id)
     if found is None:
         raise LookupError(f"appointment {hold_id} has vanished")
-    return await _confirm(db, found, visit, contact, by=by, metadata={"override": why})
+    return await _confirm(db, found, visit, contact, by=by, metadata={"override": True})
 
 
 def _is_of(hold: Appointment, visit: Visit) -> bool:
@@ -122,7 +120,7 @@ async def _confirm(
     contact: queries.Contact,
     *,
     by: Actor,
-    metadata: dict[str, str] | None = None,
+    metadata: dict[str, bool] | None = None,
 ) -> queries.Found:
     hold, now = found.appointment, found.now
     check_stands_alone(hold)
