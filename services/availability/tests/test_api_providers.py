@@ -9,6 +9,7 @@ import pytest
 
 from shared.db import Database
 from shared.http import AsyncClient, Response
+from shared.testing.leftovers import leftovers
 
 from .builders import a_booking, a_practice, in_days, later, receive
 from .conftest import As
@@ -290,6 +291,23 @@ async def test_a_provider_is_deleted_for_good_once_nobody_is_expected(
     )
     assert again.json()["code"] == "provider_exists"
     assert (await told(database, str(practice.provider_id)))[-1] == "provider.deleted"
+
+
+async def test_how_a_deleted_provider_was_reached_is_forgotten(
+    api: AsyncClient, as_user: As, database: Database
+) -> None:
+    made = await create(api, as_user)
+    reached = ["anna.lind@", "302101234567"]
+    async with database.reading() as db:
+        before = await leftovers(db, reached)
+
+    gone = await api.delete(f"/v1/providers/{made['id']}", headers=as_user("admin", uuid4()))
+
+    assert gone.status_code == 204
+    assert {line.partition(":")[0] for line in before} >= {"public.outbox", "public.providers"}
+    async with database.reading() as db:
+        assert await leftovers(db, reached) == []
+    assert (await told(database, made["id"]))[-1] == "provider.deleted"
 
 
 @pytest.mark.parametrize("held", [False, True])

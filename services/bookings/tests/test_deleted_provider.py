@@ -11,6 +11,7 @@ from bookings.domain.lifecycle import Status
 from bookings.use_cases.cancel import cancel_at_deleted_providers
 from shared.db import Database
 from shared.events.provider import ProviderDeleted
+from shared.testing.leftovers import leftovers
 
 from .builders import Clinic, a_clinic, an_event, tomorrow
 from .moving import Booked, at, broken_rows
@@ -143,3 +144,16 @@ async def test_a_provider_who_only_pauses_keeps_the_appointments(database: Datab
 async def _ended(database: Database, booked: list[Appointment]) -> int:
     ids: list[UUID] = [each.id for each in booked]
     return sum([(await as_it_is(database, id_)).status is Status.CANCELLED for id_ in ids])
+
+
+async def test_how_the_provider_was_reached_is_forgotten(database: Database) -> None:
+    clinic = await a_clinic(database)
+    assert clinic.provider.email is not None
+    async with database.reading() as db:
+        before = await leftovers(db, [clinic.provider.email])
+
+    await delete(database, clinic)
+
+    assert before == [f"public.providers: {clinic.provider.email}"]
+    async with database.reading() as db:
+        assert await leftovers(db, [clinic.provider.email]) == []

@@ -16,7 +16,9 @@ from availability.models import Provider
 from availability.ownership import apply, locked_provider
 from availability.refusals import ProviderExists
 from availability.use_cases.resources import keep_staff
+from shared.events.provider import ProviderUpdated
 from shared.ids import new_id
+from shared.messaging import outbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +86,10 @@ async def change_provider(
 
 
 async def remove_provider(db: AsyncSession, provider_id: UUID) -> None:
-    """For good; raises StillClaimed while anybody is expected."""
+    """For good, and how they were reached is forgotten; StillClaimed while anybody is expected."""
     provider = await locked_provider(db, provider_id)
     await check_provider_free(db, provider_id)
     provider.is_active, provider.deleted_at = False, func.now()
+    provider.email = provider.phone = None
+    await outbox.erase_in_session(db, str(provider_id), [ProviderUpdated.type])
     await announce_provider_deleted(db, provider)
