@@ -1,6 +1,7 @@
 """docs/openapi.json: all that the gateway lets through, as it is, and as it was released."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from copy import deepcopy
@@ -10,6 +11,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from local.folder import CHECKOUT
+from local.gateway import TEMPLATE
 from local.openapi import apps, merged, operations_of, service_behind
 from shared.problems import MEDIA_TYPE
 from shared.testing.http_contracts import breaking_changes
@@ -108,6 +110,18 @@ def test_one_code_has_one_status(documents: dict[str, Json]) -> None:
                     statuses.setdefault(code, set()).add(status)
 
     assert {code: found for code, found in statuses.items() if len(found) > 1} == {}
+
+
+def test_the_page_of_refusals_names_every_code_with_its_status(current: Json) -> None:
+    page = (DOCS / "errors.md").read_text()
+    told = dict(re.findall(r"^\| `([a-z_]+)` \| (\d{3}) \| \S.*\|$", page, re.MULTILINE))
+
+    answered = {
+        code: str(example["value"]["status"])
+        for code, example in current["components"]["examples"].items()
+    }
+    by_gateway = re.findall(r'"status":(\d+),.*?"code":"([a-z_]+)"', TEMPLATE.read_text())
+    assert told == answered | {code: status for status, code in by_gateway}
 
 
 def test_a_name_that_two_services_use_differently_gets_the_services_before_it(

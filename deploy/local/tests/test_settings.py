@@ -10,7 +10,7 @@ from local.folder import CHECKOUT
 from local.gateway import TEMPLATE
 from local.services import SERVICES, Service, Surroundings
 
-from .settings_read import A_SECRET, accepted
+from .settings_read import A_SECRET, accepted, settings_class
 
 COMPOSE = YAML(typ="safe").load(CHECKOUT / "docker-compose.yml")["services"]
 
@@ -48,6 +48,14 @@ def test_compose_gives_each_service_its_settings(service: Service, kind: str) ->
     # ${NAME:-default}, and a name alone, as compose fills them in where nothing is set.
     given = {name: str(value) for name, value in environment.items() if value is not None}
     accepted(service, {n: re.sub(r"\$\{\w+:-(.*?)\}", r"\1", value) for n, value in given.items()})
+
+
+@each_service
+def test_every_setting_is_explained(service: Service) -> None:
+    page = (CHECKOUT / "docs" / "operations.md").read_text()
+
+    names = {name.upper() for name in settings_class(service).model_fields}
+    assert sorted(name for name in names if not re.search(rf"`[^`]*\b{name}\b", page)) == []
 
 
 def test_compose_fills_in_every_value_of_the_gateway_template() -> None:
