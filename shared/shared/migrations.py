@@ -5,7 +5,9 @@ The ``…_v1`` functions are history: a released one is never edited, a change i
 
 import asyncio
 import os
+import re
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 from alembic import command, context
@@ -13,7 +15,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, pool, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
+
+_IMPATIENT = "SET lock_timeout = '500ms'"
+_TRIES = 60
+_PAUSE = 0.5
+_IN_THE_WAY = frozenset({"55P03", "40P01"})
+"""The lock was not to be had in time, or two waited for each other: nothing is wrong."""
 
 SHARED_TABLES = frozenset({"outbox", "inbox", "idempotency_keys", "erasures", "alembic_version"})
 
@@ -35,14 +44,24 @@ async def _run(url: str, metadata: MetaData) -> None:
 
 
 def _migrate(connection: Connection, metadata: MetaData) -> None:
-    # A migration that cannot get its lock soon gives way to the running service.
-    connection.execute(text("SET lock_timeout = '5s'"))
+    # Whoever waits for a lock on a table keeps everybody behind it waiting, too: so never for long,
+    # and rather often.
+    connection.execute(text(_IMPATIENT))
     connection.commit()
-    context.configure(
-        connection=connection, target_metadata=metadata, transaction_per_migration=True
-    )
-    with context.begin_transaction():
-        context.run_migrations()
+    for tries_left in reversed(range(_TRIES)):
+        context.configure(
+            connection=connection, target_metadata=metadata, transaction_per_migration=True
+        )
+        try:
+            with context.begin_transaction():
+                context.run_migrations()
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) not in _IN_THE_WAY or not tries_left:
+                raise
+            connection.rollback()
+            sleep(_PAUSE)
+        else:
+            return
 
 
 def upgrade(service_folder: Path, url: str, revision: str = "head") -> None:
@@ -125,6 +144,30 @@ def execute_script(op: Any, script: str) -> None:
     for statement in script.split(";\n"):
         if statement.strip():
             op.execute(statement)
+
+
+def step_by_step(op: Any, script: str) -> None:
+    """Each statement is a transaction of its own, so no lock outlives the statement it is for.
+
+    For changes of tables that are in use. What was cut short is begun anew, so each statement must
+    bear being run again (``IF NOT EXISTS``). Indexes are made CONCURRENTLY: nobody waits for them.
+    """
+    with op.get_context().autocommit_block():
+        for statement in filter(str.strip, script.split(";\n")):
+            if _PATIENT.search(statement):
+                # It waits for others and keeps nobody waiting, so it may take as long as it takes.
+                op.execute("SET lock_timeout = 0")
+                op.execute("SET statement_timeout = 0")
+            if index := _INDEX.search(statement):
+                # One that was cut short is there, and of no use.
+                op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {index[1]}")
+            op.execute(statement)
+            op.execute(_IMPATIENT)
+            op.execute("RESET statement_timeout")
+
+
+_PATIENT = re.compile("CONCURRENTLY|VALIDATE CONSTRAINT")
+_INDEX = re.compile(r"CREATE INDEX CONCURRENTLY (\w+)")
 
 
 def messaging_v1(op: Any) -> None:

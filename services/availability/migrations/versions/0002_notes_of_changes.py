@@ -2,24 +2,20 @@
 
 from alembic import op
 
-from shared.migrations import execute_script
+from shared.migrations import step_by_step
 
 revision = "0002"
 down_revision = "0001"
 
 # Code that does not know the notes counts the version up without one, and so is noticed.
-_NOTES = "ALTER TABLE schedule_versions ADD COLUMN notes bytea NOT NULL DEFAULT ''"
-
-_OFFERED = """
-CREATE INDEX appointment_types_offered_idx ON appointment_types (slug, mode) WHERE is_active
-"""
-
-_STALE = """
-ALTER TABLE calendar_sources ADD COLUMN told_stale boolean NOT NULL DEFAULT false
+_CHANGES = """
+ALTER TABLE schedule_versions ADD COLUMN IF NOT EXISTS notes bytea NOT NULL DEFAULT '';
+CREATE INDEX CONCURRENTLY appointment_types_offered_idx
+    ON appointment_types (slug, mode) WHERE is_active;
+ALTER TABLE calendar_sources
+    ADD COLUMN IF NOT EXISTS told_stale boolean NOT NULL DEFAULT false;
 """
 
 
 def upgrade() -> None:
-    execute_script(op, _NOTES)
-    execute_script(op, _OFFERED)
-    execute_script(op, _STALE)
+    step_by_step(op, _CHANGES)

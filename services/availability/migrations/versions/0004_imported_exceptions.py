@@ -2,25 +2,25 @@
 
 from alembic import op
 
-from shared.migrations import execute_script
+from shared.migrations import step_by_step
 
 revision = "0004"
 down_revision = "0003"
 
 # Their source stays "manual": code that does not know imports shows them as such.
 _IMPORTS = """
-CREATE TABLE calendar_imports (
+CREATE TABLE IF NOT EXISTS calendar_imports (
     id uuid NOT NULL,
     provider_id uuid NOT NULL,
     version integer NOT NULL,
     is_deleted boolean NOT NULL,
     CONSTRAINT calendar_imports_pkey PRIMARY KEY (id)
 );
-ALTER TABLE availability_exceptions ADD COLUMN import_id uuid;
-CREATE INDEX availability_exceptions_import_id_idx ON availability_exceptions (import_id)
-    WHERE import_id IS NOT NULL;
+ALTER TABLE availability_exceptions ADD COLUMN IF NOT EXISTS import_id uuid;
+CREATE INDEX CONCURRENTLY availability_exceptions_import_id_idx
+    ON availability_exceptions (import_id) WHERE import_id IS NOT NULL;
 """
 
 
 def upgrade() -> None:
-    execute_script(op, _IMPORTS)
+    step_by_step(op, _IMPORTS)

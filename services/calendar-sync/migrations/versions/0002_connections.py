@@ -2,15 +2,17 @@
 
 from alembic import op
 
-from shared.migrations import execute_script
+from shared.migrations import execute_script, step_by_step
 
 revision = "0002"
 down_revision = "0001"
 
-TABLES = """
-ALTER TABLE entries ADD COLUMN replaces uuid;
-CREATE INDEX entries_replaces_idx ON entries (replaces) WHERE replaces IS NOT NULL;
+ENTRIES = """
+ALTER TABLE entries ADD COLUMN IF NOT EXISTS replaces uuid;
+CREATE INDEX CONCURRENTLY entries_replaces_idx ON entries (replaces) WHERE replaces IS NOT NULL;
+"""
 
+TABLES = """
 CREATE TABLE connections (
     id uuid NOT NULL,
     provider_id uuid NOT NULL,
@@ -175,4 +177,5 @@ CREATE INDEX consents_expires_at_idx ON consents (expires_at);
 
 
 def upgrade() -> None:
+    step_by_step(op, ENTRIES)
     execute_script(op, TABLES)

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from shared.migrations import execute_script
+from shared.migrations import step_by_step
 
 revision = "0003"
 down_revision = "0002"
@@ -12,15 +12,19 @@ down_revision = "0002"
 _FEEDS = """
 ALTER TABLE feed_links
     ALTER COLUMN provider_id DROP NOT NULL,
-    ADD COLUMN user_id uuid,
-    ADD COLUMN detailed boolean NOT NULL DEFAULT false,
-    ADD CONSTRAINT feed_links_one_owner CHECK (num_nonnulls(provider_id, user_id) = 1);
-CREATE INDEX feed_links_user_id_idx ON feed_links (user_id) WHERE revoked_at IS NULL;
-CREATE INDEX entries_user_id_ends_at_idx ON entries (user_id, ends_at);
+    ADD COLUMN IF NOT EXISTS user_id uuid,
+    ADD COLUMN IF NOT EXISTS detailed boolean NOT NULL DEFAULT false,
+    DROP CONSTRAINT IF EXISTS feed_links_one_owner,
+    ADD CONSTRAINT feed_links_one_owner
+        CHECK (num_nonnulls(provider_id, user_id) = 1) NOT VALID;
+ALTER TABLE feed_links VALIDATE CONSTRAINT feed_links_one_owner;
+CREATE INDEX CONCURRENTLY feed_links_user_id_idx ON feed_links (user_id)
+    WHERE revoked_at IS NULL;
+CREATE INDEX CONCURRENTLY entries_user_id_ends_at_idx ON entries (user_id, ends_at);
 """
 
 _IMPORTS = """
-CREATE TABLE calendar_imports (
+CREATE TABLE IF NOT EXISTS calendar_imports (
     id uuid NOT NULL,
     provider_id uuid NOT NULL,
     name text NOT NULL,
@@ -41,11 +45,11 @@ CREATE TABLE calendar_imports (
     deleted_by uuid,
     CONSTRAINT calendar_imports_pkey PRIMARY KEY (id)
 );
-CREATE UNIQUE INDEX calendar_imports_name_idx ON calendar_imports (provider_id, name)
+CREATE UNIQUE INDEX IF NOT EXISTS calendar_imports_name_idx ON calendar_imports (provider_id, name)
     WHERE deleted_at IS NULL;
 """
 
 
 def upgrade() -> None:
-    execute_script(op, _FEEDS)
-    execute_script(op, _IMPORTS)
+    step_by_step(op, _FEEDS)
+    step_by_step(op, _IMPORTS)

@@ -2,39 +2,43 @@
 
 from alembic import op
 
-from shared.migrations import execute_script
+from shared.migrations import execute_script, step_by_step
 
 revision = "0002"
 down_revision = "0001"
 
 CHANGES = """
 ALTER TABLE contacts
-    ADD COLUMN by_email boolean NOT NULL DEFAULT true,
-    ADD COLUMN by_sms boolean NOT NULL DEFAULT true,
-    ADD COLUMN by_push boolean NOT NULL DEFAULT true;
+    ADD COLUMN IF NOT EXISTS by_email boolean NOT NULL DEFAULT true,
+    ADD COLUMN IF NOT EXISTS by_sms boolean NOT NULL DEFAULT true,
+    ADD COLUMN IF NOT EXISTS by_push boolean NOT NULL DEFAULT true;
 
 ALTER TABLE appointments
-    ADD COLUMN patient_id uuid,
-    ADD COLUMN provider_id uuid,
-    ADD COLUMN ends_at timestamptz,
-    ADD COLUMN facts jsonb;
-CREATE INDEX appointments_patient_id_ends_at_idx ON appointments (patient_id, ends_at);
-CREATE INDEX appointments_provider_id_ends_at_idx ON appointments (provider_id, ends_at);
+    ADD COLUMN IF NOT EXISTS patient_id uuid,
+    ADD COLUMN IF NOT EXISTS provider_id uuid,
+    ADD COLUMN IF NOT EXISTS ends_at timestamptz,
+    ADD COLUMN IF NOT EXISTS facts jsonb;
+CREATE INDEX CONCURRENTLY appointments_patient_id_ends_at_idx ON appointments (patient_id, ends_at);
+CREATE INDEX CONCURRENTLY appointments_provider_id_ends_at_idx ON appointments (provider_id, ends_at);
 
 ALTER TABLE notification_jobs
     ALTER COLUMN appointment_id DROP NOT NULL,
     ALTER COLUMN appointment_version DROP NOT NULL,
     ALTER COLUMN appointment_status DROP NOT NULL,
-    ADD COLUMN fallback text[] NOT NULL DEFAULT '{}';
-CREATE INDEX notification_jobs_ended_at_idx ON notification_jobs (ended_at)
+    ADD COLUMN IF NOT EXISTS fallback text[] NOT NULL DEFAULT '{}';
+CREATE INDEX CONCURRENTLY notification_jobs_ended_at_idx ON notification_jobs (ended_at)
     WHERE ended_at IS NOT NULL;
 
 ALTER TABLE notification_deliveries
-    ADD COLUMN provider_id text,
-    ADD COLUMN receipt text,
+    ADD COLUMN IF NOT EXISTS provider_id text,
+    ADD COLUMN IF NOT EXISTS receipt text,
+    DROP CONSTRAINT IF EXISTS notification_deliveries_receipt_known,
     ADD CONSTRAINT notification_deliveries_receipt_known
-        CHECK (receipt IN ('accepted', 'sent', 'delivered', 'undelivered'));
+        CHECK (receipt IN ('accepted', 'sent', 'delivered', 'undelivered')) NOT VALID;
+ALTER TABLE notification_deliveries VALIDATE CONSTRAINT notification_deliveries_receipt_known;
+"""
 
+TABLES = """
 CREATE TABLE notification_preferences (
     user_id uuid NOT NULL,
     data jsonb NOT NULL,
@@ -99,4 +103,5 @@ CREATE TABLE calendar_connections (
 
 
 def upgrade() -> None:
-    execute_script(op, CHANGES)
+    step_by_step(op, CHANGES)
+    execute_script(op, TABLES)
