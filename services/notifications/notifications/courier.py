@@ -2,13 +2,13 @@
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from time import perf_counter
 from uuid import UUID
 
 from notifications import devices, metrics
-from notifications.channels import Channel, Message, Unsendable
+from notifications.channels import Channel, Message, Send, Unsendable
 from notifications.domain.job import (
     Backoff,
     DeliveryStatus,
@@ -52,8 +52,18 @@ class Courier:
         self._backoff = backoff
         self._contact_pause = contact_pause
         self._turns = asyncio.Semaphore(most_at_once)
+        self._begun: set[UUID] = set()
+        self._begins_nothing = False
         self._begin = Together(self._begin_many)
         self._end = Together(self._end_many, pause=_RECORD_PAUSE)
+
+    def begin_nothing(self, jobs: Iterable[UUID]) -> list[UUID]:
+        """From now on no message leaves that is not on its way; returns which of the jobs' are not.
+
+        Those may be given to somebody else.
+        """
+        self._begins_nothing = True
+        return [id_ for id_ in jobs if id_ not in self._begun]
 
     async def deliver(self, job: Job) -> None:
         """Send the job's message, unless there is something against it by now.
@@ -65,15 +75,24 @@ class Courier:
         if channel is None or message is None:
             return
         started = perf_counter()
-        async with self._turns, channel.line() as send:
-            delivery = await self._begin((job, message))
-            if delivery is None:
+        async with self._turns:
+            if self._begins_nothing:
                 return
-            with step(f"send {job.channel}", "client") as span:
-                outcome = await send(message)
-                span.tell("medic.delivery.status", outcome.status.value)
-                if outcome.status is not DeliveryStatus.SENT:
-                    span.fail(outcome.status.value)
+            async with channel.line() as send:
+                if self._begins_nothing:
+                    return
+                self._begun.add(job.id)
+                try:
+                    delivery = await self._begin((job, message))
+                    if delivery is None:
+                        return
+                    with step(f"send {job.channel}", "client") as span:
+                        outcome = await self._send(send, message, delivery)
+                        span.tell("medic.delivery.status", outcome.status.value)
+                        if outcome.status is not DeliveryStatus.SENT:
+                            span.fail(outcome.status.value)
+                finally:
+                    self._begun.discard(job.id)
         await self._record(delivery, outcome)
         if outcome.dead_devices:
             async with self._database.autocommit() as db:
@@ -88,6 +107,15 @@ class Courier:
             status=outcome.status.value,
             ms=round((perf_counter() - started) * 1000, 2),
         )
+
+    async def _send(self, send: Send, message: Message, delivery: Delivery) -> Outcome:
+        try:
+            return await send(message)
+        except asyncio.CancelledError:
+            # This worker has no more time. Others shall not have to wait until its lease ends.
+            unknown = Outcome(DeliveryStatus.UNKNOWN, "the worker was stopped meanwhile")
+            await self._record(delivery, unknown)
+            raise
 
     async def _message(self, job: Job, channel: Channel | None) -> Message | None:
         """None when it must not leave; what becomes of the job is settled then."""

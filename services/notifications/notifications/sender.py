@@ -40,7 +40,8 @@ class Pace:
 
 
 class Sender:
-    """``run()`` it in every worker; cancel it to stop it: what is on its way is ended first."""
+    """``run()`` it in every worker; cancel it to stop it: what is on its way is ended first, and
+    what has not left yet is given to others at once."""
 
     def __init__(
         self,
@@ -90,6 +91,7 @@ class Sender:
                 group.create_task(self._listen())
                 group.create_task(self._keep_leases())
                 await self._dispatch(group)
+                await self._hand_back()
         finally:
             for channel in self._channels.values():
                 await channel.close()
@@ -107,6 +109,17 @@ class Sender:
                 self._in_hand[task] = job.id
                 task.add_done_callback(self._put_down)
             await self._wait_for_work()
+
+    async def _hand_back(self) -> None:
+        waiting = self._courier.begin_nothing(self._in_hand.values())
+        if not waiting:
+            return
+        try:
+            async with self._database.autocommit() as db:
+                await claiming.hand_back(db, self._id, waiting)
+        except (*DatabaseError, OSError) as error:
+            # Their leases run out.
+            logger.warning("sender_lost_database", failure=type(error).__name__)
 
     async def _claim(self) -> list[Job]:
         free = self._most - len(self._in_hand)

@@ -18,7 +18,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from notifications.app import make_app
 from notifications.consumers import HANDLERS
 from notifications.settings import NotificationsSettings
-from notifications.webhooks import deliveries
+from notifications.webhooks import deliverer, deliveries
 from notifications.webhooks.deliverer import Deliverer, Pace
 from notifications.webhooks.log import forget_old
 from notifications.webhooks.schedule import LONGEST_WISH, PAUSES, pause_after
@@ -47,6 +47,9 @@ class Receiver:
         self.got: list[tuple[dict[str, str], bytes]] = []
         self.statuses: list[int] = []
         self.retry_after = ""
+        self.gate = asyncio.Event()
+        """While it is not set, nobody is answered."""
+        self.gate.set()
         self.port = 0
 
     @property
@@ -59,6 +62,7 @@ class Receiver:
 
     async def handle(self, request: web.Request) -> web.Response:
         self.got.append((dict(request.headers), await request.read()))
+        await self.gate.wait()
         status = self.statuses.pop(0) if self.statuses else 204
         headers = {"Location": "/elsewhere", "Retry-After": self.retry_after}
         return web.Response(status=status, headers=headers)
@@ -419,6 +423,28 @@ async def test_a_worker_that_is_gone_leaves_its_deliveries_to_another(
         )
     assert not late
     assert await ended() == ["delivered"]
+
+
+async def test_a_worker_without_time_gives_back_what_is_on_its_way(
+    api: AsyncClient,
+    receiver: Receiver,
+    tell: Any,
+    deliver: Any,
+    rows: Any,
+    until: Until,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(deliverer, "_GRACE", 0.1)
+    await an_endpoint(api, receiver.url)
+    await tell(an_appointment(BookingConfirmed))
+    receiver.gate.clear()
+
+    async with deliver():
+        await until(lambda: receiver.got)
+
+    [delivery] = await rows()
+    assert (delivery["status"], delivery["locked_until"]) == ("queued", None)
+    receiver.gate.set()
 
 
 async def test_one_slow_endpoint_gets_few_at_a_time(

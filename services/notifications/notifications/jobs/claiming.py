@@ -9,6 +9,7 @@ import asyncpg
 from notifications.domain.job import Contact, Job
 from notifications.domain.news import Party
 from notifications.domain.preferences import Preferences
+from notifications.jobs.planning import WAKE_CHANNEL
 from shared.db import Connection
 
 _CLAIM = """
@@ -87,6 +88,23 @@ async def give_back(db: Connection, worker: UUID, job_id: UUID, *, reason: str) 
         job_id,
         worker,
         reason,
+    )
+
+
+async def hand_back(db: Connection, worker: UUID, jobs: Collection[UUID]) -> None:
+    """As if they had never been claimed; whoever else sends hears of it."""
+    await db.execute(
+        """
+        WITH back AS (
+            UPDATE notification_jobs SET status = 'queued', locked_by = NULL, locked_until = NULL
+            WHERE id = ANY($2::uuid[]) AND locked_by = $1 AND status = 'sending'
+            RETURNING id
+        )
+        SELECT pg_notify($3, '') WHERE EXISTS (SELECT FROM back)
+        """,
+        worker,
+        list(jobs),
+        WAKE_CHANNEL,
     )
 
 

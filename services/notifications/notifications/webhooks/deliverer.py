@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -60,10 +61,18 @@ class Deliverer:
         self._stop = Stop()
 
     async def run(self) -> None:
-        """Deliver until cancelled; what is on its way then is finished, or taken over later."""
+        """Deliver until cancelled; what is on its way then is finished, or given back."""
         await run_until_cancelled(self._work(), self._stop.request, grace=_GRACE)
 
     async def _work(self) -> None:
+        try:
+            await self._deliver_all()
+        finally:
+            for task in self._in_hand:
+                task.cancel()
+            await asyncio.gather(*self._in_hand, return_exceptions=True)
+
+    async def _deliver_all(self) -> None:
         while not self._stop.requested:
             try:
                 claimed = await self._claim()
@@ -92,6 +101,11 @@ class Deliverer:
         try:
             with story("deliver webhook", attributes={"messaging.message.id": str(claimed.id)}):
                 await self._deliver(claimed)
+        except asyncio.CancelledError:
+            with suppress(*DatabaseError, OSError):
+                async with self._database.autocommit() as db:
+                    await deliveries.give_back(db, self._id, claimed.id)
+            raise
         except Exception as error:  # noqa: BLE001 -- the outermost of this delivery
             # The lease runs out, and it is taken up again.
             logger.error("webhook_crashed", delivery_id=str(claimed.id), exc_info=error)

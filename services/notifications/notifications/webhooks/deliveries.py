@@ -141,6 +141,20 @@ async def fail(
     return disabled is True
 
 
+async def give_back(db: Connection, worker: UUID, delivery_id: UUID) -> None:
+    """Somebody else may try at once; the call may have arrived, which ``webhook-id`` tells."""
+    await db.execute(
+        """
+        UPDATE webhook_deliveries
+        SET status = 'queued', locked_by = NULL, locked_until = NULL,
+            last_error = 'the worker was stopped meanwhile'
+        WHERE id = $1 AND locked_by = $2 AND status = 'sending'
+        """,
+        delivery_id,
+        worker,
+    )
+
+
 async def disable_gone(db: Connection, endpoint_id: UUID) -> None:
     """The endpoint has answered 410: it wants nothing more."""
     await db.execute(
