@@ -13,6 +13,7 @@ from shared import probes
 from shared.auth import build_token_verifier
 from shared.checked_route import CheckedRoute
 from shared.db import Database
+from shared.draining import Draining
 from shared.edge import Edge
 from shared.garbage import spare_the_collector
 from shared.health import Readiness
@@ -64,8 +65,8 @@ def create_app(
     most_body_bytes: int = MOST_BYTES,
     most_json_values: int = MOST_VALUES,
 ) -> FastAPI:
-    """The API of ``service``. While it runs, ``app.state`` holds its ``settings``, ``database`` and
-    ``token_verifier``, and what ``lifespan_extras`` puts there (clients of other services).
+    """The API of ``service``. While it runs, ``app.state`` holds its ``settings``, ``database``,
+    ``token_verifier`` and ``draining``, and what ``lifespan_extras`` puts there (clients of others).
     ``database_settings`` are PostgreSQL's, for every connection."""
 
     @asynccontextmanager
@@ -86,7 +87,8 @@ def create_app(
             await resources.enter_async_context(watched_event_loop())
             if lifespan_extras is not None:
                 await resources.enter_async_context(lifespan_extras(app))
-            yield
+            with app.state.draining.on_signals():
+                yield
 
     app = _Api(
         title=title,
@@ -106,6 +108,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.settings = settings
+    app.state.draining = Draining(settings.stop_delay_seconds)
     app.state.token_verifier = build_token_verifier(settings, service)
     app.state.most_body_bytes = most_body_bytes
     app.state.most_json_values = most_json_values

@@ -1,5 +1,6 @@
 """The outermost layer of an API: addresses are checked on the way in, answers on the way out."""
 
+import asyncio
 import re
 from urllib.parse import unquote_to_bytes
 
@@ -7,7 +8,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.errors import BadRequest, FieldError
+from shared.errors import BadRequest, FieldError, Unavailable
 from shared.places import plain
 from shared.problems import problem_of, problem_of_failure
 
@@ -29,7 +30,8 @@ class InvalidUrl(BadRequest):
 
 class Edge:
     """Refuses odd addresses, answers HEAD as GET without the body, lets nobody store an answer that
-    does not say that it may be stored, and turns every exception into a problem document."""
+    does not say that it may be stored, keeps no connection once the process is to end, and turns every
+    exception into a problem document."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -50,6 +52,12 @@ class Edge:
             await self._app(scope, receive, answer.send)
         except ClientDisconnect:
             return  # nobody is left to answer
+        except asyncio.CancelledError:
+            # The server is to end, and has waited for this request for as long as it may.
+            if answer.has_begun or not scope["app"].state.draining.has_begun:
+                raise
+            broken_off = Unavailable("broken off because this process ends", retry_after=1)
+            await problem_of(broken_off)(scope, receive, answer.send)
         except Exception as error:  # the outermost loop of a request
             if answer.is_cut:
                 return
@@ -80,6 +88,9 @@ class _Answer:
             headers = MutableHeaders(raw=list(message["headers"]))
             headers.setdefault("cache-control", "no-store")
             headers.setdefault("x-content-type-options", "nosniff")
+            if self._scope["app"].state.draining.has_begun:
+                # The next request shall go elsewhere.
+                headers["connection"] = "close"
             message["headers"] = headers.raw
         elif self.is_head and message["type"] == "http.response.body":
             await self._send({"type": "http.response.body"})

@@ -17,12 +17,14 @@ async def alive() -> dict[str, str]:
 
 @router.get("/readyz")
 async def ready(request: Request) -> Response:
-    """200 while the database answers, else 503.
+    """200 while the database answers and nobody has told the process to stop, else 503.
 
     The broker is reported but not required: bookings stay available while it is down, and the
     outbox keeps what is to be said.
     """
     readiness: Readiness = request.app.state.readiness
+    if request.app.state.draining.has_begun:
+        return JSONResponse({"stopping": True}, status_code=503)
     answers = await readiness.check()
     return JSONResponse(answers, status_code=200 if answers["database"] else 503)
 

@@ -31,6 +31,9 @@ class ServiceSettings(BaseSettings):
     service_secret: SecretStr
     """Signs the short-lived tokens with which services call each other."""
 
+    stop_delay_seconds: float = Field(default=0, ge=0, le=60)
+    """How long an API that was told to stop goes on answering, while ``/readyz`` already says no."""
+
     worker_port: int | None = None
     """Where a worker serves its health and metrics; none when not set."""
     worker_host: str = "127.0.0.1"
