@@ -66,7 +66,7 @@ def create_app(
     most_json_values: int = MOST_VALUES,
 ) -> FastAPI:
     """The API of ``service``. While it runs, ``app.state`` holds its ``settings``, ``database``,
-    ``token_verifier`` and ``draining``, and what ``lifespan_extras`` puts there (clients of others).
+    ``token_verifier`` and ``draining``, and what ``lifespan_extras`` puts there (other services).
     ``database_settings`` are PostgreSQL's, for every connection."""
 
     @asynccontextmanager

