@@ -1,8 +1,10 @@
-"""Drives a running system from outside: many people at one timeslot, or bookings at a steady rate.
+"""Drives a running system from outside: many people at one timeslot, bookings at a steady rate, or
+bookings while the broker is off.
 
     make run                                    # in another terminal
     python -m bench.under_load stampede --clients 500
     python -m bench.under_load rate --per-second 50 --seconds 15
+    python -m bench.under_load broker-outage --per-second 4 --seconds 300
 
 Reads `demo.json` of the run folder (`RUN_DIR`, else `.run`).
 """
@@ -114,8 +116,8 @@ async def stampede(clinic: Clinic, clients: int) -> None:
     print(f"answered: {spread(times)}")
 
 
-async def rate(clinic: Clinic, per_second: float, seconds: float) -> None:
-    people = new_people(400)
+async def introduced(clinic: Clinic, count: int) -> list[Person]:
+    """New people whose contact details are known."""
     limit = asyncio.Semaphore(20)
 
     async def introduce(person: Person) -> None:
@@ -124,7 +126,13 @@ async def rate(clinic: Clinic, per_second: float, seconds: float) -> None:
             status, _ = await clinic.call("PATCH", f"/v1/patients/{person.id}", person, profile)
             assert status == 200, status
 
+    people = new_people(count)
     await asyncio.gather(*map(introduce, people))
+    return people
+
+
+async def rate(clinic: Clinic, per_second: float, seconds: float) -> None:
+    people = await introduced(clinic, 400)
     slots = [
         slot
         for provider in clinic.demo["providers"]
@@ -260,6 +268,9 @@ async def main() -> None:
     steady = commands.add_parser("rate")
     steady.add_argument("--per-second", type=float, default=50)
     steady.add_argument("--seconds", type=float, default=15)
+    outage = commands.add_parser("broker-outage")
+    outage.add_argument("--per-second", type=float, default=4)
+    outage.add_argument("--seconds", type=float, default=300)
     chosen = parser.parse_args()
     demo = json.loads((RUN_FOLDER / "demo.json").read_text())
     async with aiohttp.ClientSession(
@@ -268,6 +279,11 @@ async def main() -> None:
         clinic = Clinic(session, demo)
         if chosen.command == "stampede":
             await stampede(clinic, chosen.clients)
+        elif chosen.command == "broker-outage":
+            # It is made of what is here.
+            from bench.broker_outage import broker_outage
+
+            await broker_outage(clinic, session, chosen.seconds, chosen.per_second)
         else:
             await rate(clinic, chosen.per_second, chosen.seconds)
 
