@@ -21,7 +21,7 @@ OF_WHAT_RUNS = test -f '$(RUN_DIR)/env' || { echo 'nothing runs: start it with `
 help: ## list the targets
 	@echo 'usage: make TARGET'
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
-	    while IFS='|' read -r target text; do printf '  %-14s %s\n' "$$target" "$$text"; done
+	    while IFS='|' read -r target text; do printf '  %-16s %s\n' "$$target" "$$text"; done
 
 .PHONY: run
 run: $(VENV)/.made ## start everything, book one appointment, stay up (PORT=8080); Ctrl-C ends it
@@ -68,6 +68,16 @@ bench: $(VENV)/.made ## the benchmarks, beside a private PostgreSQL (see bench/R
 .PHONY: bench-realtime
 bench-realtime: $(VENV)/.made ## from an event's commit to 1,000 connected clients, beside private servers
 	@$(LOCAL) with-servers --end-with-parent -- $(PYTHON) -m bench.realtime
+
+TORTURE = exec env PYTHONPATH=deploy $(PYTHON) -m tests.torture
+.PHONY: torture
+torture: $(VENV)/.made ## 30 minutes of faults, then each promise and what was seen of it (docs/torture.md)
+	@$(TORTURE) run --minutes '$(or $(MINUTES),30)' --patients '$(or $(PATIENTS),8)' \
+	    $(if $(SEED),--seed '$(SEED)') $(ARGS)
+
+.PHONY: torture-planted
+torture-planted: $(VENV)/.made ## bugs planted in a copy, and which promise found each (ARGS=name)
+	@$(TORTURE) planted $(ARGS)
 
 .PHONY: audit
 audit: $(VENV)/.made ## whether the audit trail of what runs is untouched (ARGS='--appointment ID')

@@ -91,8 +91,10 @@ class Radicale:
                     method,
                     f"http://127.0.0.1:{self.port}{path}",
                     data=body.encode() or None,
-                    headers={"Content-Type": f"{kind}; charset=utf-8"},
-                    auth=aiohttp.BasicAuth(USER, self.password),
+                    headers={
+                        "Content-Type": f"{kind}; charset=utf-8",
+                        "Authorization": aiohttp.encode_basic_auth(USER, self.password),
+                    },
                 ) as answer,
             ):
                 return answer.status, await answer.text()

@@ -56,23 +56,26 @@ async def torture(stand: Stand, wanted: Wanted, folder: Path) -> None:
             practices = [*await built(door), calendar_practice(door, stand.system.demo)]
             for practice in practices:
                 history.add("practice", **practice.facts())
-            integrator = asyncio.create_task(_hear(door, practices, history))
+            streams = [Stream(door, p) for p in practices if p.name in ("solo", "group")]
+            watchers = [asyncio.create_task(_hear(door, practices))]
+            watchers += [asyncio.create_task(_watch(stream)) for stream in streams]
             try:
                 await _act(stand, door, practices, radicale, wanted)
-                left = await state.settle(stand, limit=wanted.settle)
+                left = await state.settle(stand, streams, limit=wanted.settle)
                 history.add("settled", start=now(), left=left)
                 final = await state.taken(stand, door, radicale, rebuild=wanted.rebuild)
                 final["waiting"] |= left
             finally:
-                integrator.cancel()
+                for watcher in watchers:
+                    watcher.cancel()
     (folder / STATE).write_text(json.dumps(final, default=str))
 
 
-async def _hear(door: Door, practices: list[Practice], history: History) -> None:
+async def _hear(door: Door, practices: list[Practice]) -> None:
     heard = [practice for practice in practices if practice.name in ("group", "buffers")]
     ready = asyncio.Event()
     for practice in heard:
-        history.add("webhooks from", start=now(), provider=practice.person.id)
+        door.history.add("webhooks from", start=now(), provider=practice.person.id)
     await Integrator(door).live(heard, ready)
 
 
@@ -101,15 +104,13 @@ async def _act(
         *(Desk(door, by_name[name], dice()).live(until) for name in ("solo", "calendar")),
         Operator(stand, door.person("admin"), dice()).live(until, pause=lambda: again),
         CalendarUser(door, by_name["calendar"], radicale, dice()).live(until),
-        *(_watch(door, by_name[name], until) for name in ("solo", "group")),
     ]
     async with asyncio.TaskGroup() as group:
         for actor in actors:
             group.create_task(actor)
-        group.create_task(carry_out(plan, stand, door.session, door.history))
+        group.create_task(carry_out(plan, stand, door.session, door.history, until=until))
 
 
-async def _watch(door: Door, practice: Practice, until: float) -> None:
-    """A little longer than all others, for what they have done last."""
-    door.history.add("streams from", start=now(), provider=practice.person.id, until=until)
-    await Stream(door, practice).live(until + 15)
+async def _watch(stream: Stream) -> None:
+    stream.door.history.add("streams from", start=now(), provider=stream.practice.person.id)
+    await stream.live()

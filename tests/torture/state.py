@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from email import message_from_binary_file
 from pathlib import Path
@@ -20,6 +20,7 @@ from shared.messaging.topology import LISTENERS, Queues
 from tests.torture.history import Json, now
 from tests.torture.people import Door
 from tests.torture.stand import SERVICES, Stand
+from tests.torture.watchers import Stream
 
 _TABLES: Mapping[str, tuple[str, str]] = {
     "bookings.appointments": (
@@ -92,13 +93,13 @@ _WORK = {
 }
 
 
-async def settle(stand: Stand, *, limit: float) -> Json:
+async def settle(stand: Stand, streams: Sequence[Stream] = (), *, limit: float) -> Json:
     """Wait until nothing is under way any more; what still was when the limit came."""
     deadline = now() + limit
     quiet, under_way = 0, {"nobody has looked": 1}
     while now() < deadline:
         try:
-            under_way = await _under_way(stand)
+            under_way = await _under_way(stand) | await _untold(stand, streams)
         except (OSError, asyncpg.PostgresError, aio_pika.exceptions.AMQPError) as error:
             under_way = {f"not to be seen: {type(error).__name__}": 1}
         quiet = 0 if any(under_way.values()) else quiet + 1
@@ -117,6 +118,16 @@ async def _under_way(stand: Stand) -> dict[str, int]:
     for queue, count in (await _depths(stand)).items():
         if not queue.endswith(".parked"):
             found[queue] = count
+    return found
+
+
+async def _untold(stand: Stand, streams: Sequence[Stream]) -> dict[str, int]:
+    """What is in the history of a channel and has not come to who listens there."""
+    newer = "SELECT count(*) AS n FROM realtime_messages WHERE channel = $1 AND position > $2"
+    found = {}
+    for stream in streams:
+        rows = await stand.rows("notifications", newer, stream.channel, int(stream.last or 0))
+        found[stream.channel] = rows[0]["n"]
     return found
 
 

@@ -23,23 +23,28 @@ class Stream:
 
     door: Door
     practice: Practice
+    last: str = ""
+    """The id of the newest event it has had."""
 
-    async def live(self, until: float) -> None:
-        person = self.practice.person
-        last = ""
-        while now() < until:
-            headers = {"Authorization": f"Bearer {person.token}"}
-            if last:
-                headers["Last-Event-ID"] = last
-            url = f"{self.door.base_url}/v1/realtime?channels=provider.{person.id}.bookings"
+    @property
+    def channel(self) -> str:
+        return f"provider.{self.practice.person.id}.bookings"
+
+    async def live(self) -> None:
+        """Until it is cancelled, so that what is late still arrives."""
+        url = f"{self.door.base_url}/v1/realtime?channels={self.channel}"
+        limit = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=40)
+        while True:
+            headers = {"Authorization": f"Bearer {self.practice.person.token}"}
+            if self.last:
+                headers["Last-Event-ID"] = self.last
             with suppress(aiohttp.ClientError, TimeoutError, OSError):
-                limit = aiohttp.ClientTimeout(total=max(1.0, until - now()), sock_read=40)
                 async with self.door.session.get(url, headers=headers, timeout=limit) as answer:
                     if answer.status == 200:
-                        last = await self._follow(answer, last)
+                        await self._follow(answer)
             await asyncio.sleep(0.5)
 
-    async def _follow(self, answer: aiohttp.ClientResponse, last: str) -> str:
+    async def _follow(self, answer: aiohttp.ClientResponse) -> None:
         event = ""
         try:
             async for raw in answer.content:
@@ -47,7 +52,7 @@ class Stream:
                 if line.startswith("event: "):
                     event = line.removeprefix("event: ")
                 elif line.startswith("id: "):
-                    last = line.removeprefix("id: ")
+                    self.last = line.removeprefix("id: ")
                 elif line.startswith("data: "):
                     data = json.loads(line.removeprefix("data: "))
                     self.door.history.add(
@@ -55,13 +60,12 @@ class Stream:
                         start=now(),
                         provider=self.practice.person.id,
                         event=event,
-                        id=last,
+                        id=self.last,
                         appointment=data.get("appointmentId"),
                         version=data.get("version"),
                     )
         except (aiohttp.ClientError, TimeoutError, OSError):
-            pass
-        return last
+            return
 
 
 @dataclass

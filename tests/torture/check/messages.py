@@ -115,8 +115,7 @@ def _told(evidence: Evidence) -> Line:
                 if changes[0].data["providerId"] != listening["provider"]:
                     continue
                 for change in changes:
-                    late = change.occurred_at > listening.get("until", float("inf"))
-                    if change.type == "booking.confirmed" and not late:
+                    if change.type == "booking.confirmed":
                         count += 1
                         if ("booking.confirmed", id_) not in seen:
                             against.append(f"no {kind} told of {id_}")

@@ -15,6 +15,8 @@ def lines(evidence: Evidence) -> list[Line]:
 
 
 def _exact(evidence: Evidence, prefix: str, promise: str) -> Line:
+    if f"{prefix}availability.claims" not in evidence.state:
+        return Line(promise, "not looked at", 0)
     over = evidence.state.get("taken_at", 0)
     held = {
         id_: row["hold_expires_at"]
@@ -48,11 +50,8 @@ def _exact(evidence: Evidence, prefix: str, promise: str) -> Line:
         row["id"] for row in evidence.rows(f"{prefix}availability.appointments")
     }
     against += [f"{id_} is unknown" for id_ in sorted(missing)]
-    occasions = (
-        len(evidence.appointments) if f"{prefix}availability.claims" in evidence.state else 0
-    )
     figure = f"{len(truth)} claims, {len(evidence.appointments)} versions, {len(against)} differ"
-    return Line(promise, figure, occasions, against)
+    return Line(promise, figure, len(evidence.appointments), against)
 
 
 def _staleness(evidence: Evidence) -> list[Line]:
