@@ -96,7 +96,7 @@ async def _comes_back(
             born = stand.born_at(name) or born
     else:
         await _until([name], stand, session, HEALED_LIMIT)
-    return {"born": born, "first_answer": now()}
+    return {"born": born, "first_answer": now(), "starved": stand.starved(name)}
 
 
 async def _until(

@@ -26,6 +26,8 @@ from tests.torture.world import Practice, built, calendar_practice
 
 SETTLE_LIMIT = 150.0
 _PAUSE_OF_REPUBLISH = 150.0
+_BEAT, _LATE = 0.05, 0.15
+"""Seconds."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,16 @@ async def _act(
     async with asyncio.TaskGroup() as group:
         for actor in actors:
             group.create_task(actor)
+        group.create_task(_feel_the_pulse(door.history, until))
         group.create_task(carry_out(plan, stand, door.session, door.history, until=until))
+
+
+async def _feel_the_pulse(history: History, until: float) -> None:
+    """Note when even this waited for a processor: speed is not judged then."""
+    while (start := now()) < until:
+        await asyncio.sleep(_BEAT)
+        if now() - start - _BEAT > _LATE:
+            history.add("starved", start=start, end=now())
 
 
 async def _watch(stream: Stream) -> None:

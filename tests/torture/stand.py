@@ -129,6 +129,14 @@ class Stand:
             return None
         return now() - uptime + int(fields[18]) / os.sysconf("SC_CLK_TCK")
 
+    def starved(self, name: str) -> float:
+        """Seconds for which the program's process was ready to run and had no processor so far."""
+        try:
+            text = Path(f"/proc/{self.system.pid_of(name)}/schedstat").read_text()
+        except OSError:
+            return 0.0
+        return int(text.split()[1]) / 1e9
+
     async def command(self, module: str, *words: str, limit: float = 120) -> tuple[int, str]:
         """An operator's command beside the system: exit code and what it says."""
         process = await asyncio.create_subprocess_exec(

@@ -270,6 +270,14 @@ def test_a_view_that_comes_late(run: MadeUp) -> None:
     assert broken(run) == ["availability: p99 staleness 500 ms"]
 
 
+def test_a_view_that_comes_late_on_a_machine_without_time_for_it(run: MadeUp) -> None:
+    for row in run.rows("inbox"):
+        row["received_at"] += 0.9
+    run.add("starved", start=BEGAN, end=run.clock + 1)
+
+    assert not broken(run)
+
+
 def test_a_view_that_comes_long_after_a_fault(run: MadeUp) -> None:
     run.add(**fault(BEGAN, BEGAN + 1))
     run.rows("inbox")[0]["received_at"] = BEGAN + 20
@@ -366,14 +374,24 @@ def test_requests_without_an_answer_count_outside_faults_alone(run: MadeUp) -> N
 def test_a_process_that_starts_slowly(run: MadeUp) -> None:
     at = run.clock
     killed = {"type": "kill", "target": "bookings-api", "born": at + 1, "first_answer": at + 5}
+    killed["starved"] = 0.5
     run.add(**fault(at, at + 5, **killed))
 
     assert broken(run) == ["recovery: first answer in 3 s"]
 
 
+def test_a_process_that_waited_for_a_processor_has_an_excuse(run: MadeUp) -> None:
+    at = run.clock
+    killed = {"type": "kill", "target": "bookings-api", "born": at + 1, "first_answer": at + 5}
+    run.add(**fault(at, at + 5, **killed, starved=2.5))
+
+    assert not broken(run)
+
+
 def test_a_database_that_is_back_and_not_used(run: MadeUp) -> None:
     at = run.clock
     killed = {"type": "kill", "target": "postgres", "born": at + 1, "first_answer": at + 2}
+    killed["starved"] = 0.0
     run.add(**fault(at, at + 9, **killed))
 
     assert broken(run) == ["recovery: database back, ready in 5 s"]

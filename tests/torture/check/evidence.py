@@ -9,6 +9,8 @@ from typing import Any
 Json = dict[str, Any]
 Rows = list[Json]
 
+_CLOSE = 0.5
+"""Seconds between two excuses that are one."""
 AFTERMATH = 1.0
 """Seconds after a fault has healed that still count as its window."""
 ENDED = ("cancelled", "completed", "no_show")
@@ -66,10 +68,29 @@ class Evidence:
         """Whether no fault's window touches that time."""
         return not any(a < end and start < b for a, b in self.windows)
 
+    @cached_property
+    def _starved(self) -> list[tuple[float, float]]:
+        return [(entry["start"], entry["end"]) for entry in self.of("starved")]
+
+    @cached_property
+    def _excuses(self) -> list[tuple[float, float]]:
+        """Windows, and times in which the machine had no processor to spare, as few spans."""
+        spans: list[tuple[float, float]] = []
+        for start, end in sorted([*self.windows, *self._starved]):
+            if spans and start <= spans[-1][1] + _CLOSE:
+                spans[-1] = (spans[-1][0], max(spans[-1][1], end))
+            else:
+                spans.append((start, end))
+        return spans
+
+    def is_quiet(self, start: float, end: float) -> bool:
+        """Calm, and with a processor to spare: then promises about speed are judged."""
+        return not any(a < end and start < b for a, b in self._excuses)
+
     def deadline(self, moment: float, allowed: float) -> float:
-        """When something must be done that may take so long, counted anew after each fault."""
+        """When something must be done that may take so long, counted anew after each excuse."""
         until = moment + allowed
-        for start, end in self.windows:
+        for start, end in self._excuses:
             if start < until and end > moment:
                 until = max(until, end + allowed)
         return until
@@ -77,7 +98,7 @@ class Evidence:
     def since(self, moment: float, allowed: float) -> float:
         """The earliest moment whose news may still be unheard of at ``moment``."""
         since = moment - allowed
-        for start, end in reversed(self.windows):
+        for start, end in reversed(self._excuses):
             if start < moment and end + allowed > since:
                 since = min(since, start - allowed)
         return since

@@ -34,7 +34,7 @@ def _in_time(evidence: Evidence) -> Line:
 
 
 def _after_expiry(evidence: Evidence) -> Line:
-    calm = [e for e in evidence.of("expiry") if evidence.is_calm(e["start"] - 1, e["end"])]
+    calm = [e for e in evidence.of("expiry") if evidence.is_quiet(e["start"] - 1, e["end"])]
     took = [entry["end"] - entry["start"] for entry in calm]
     against = [
         f"{entry['appointment']} was in the way for {entry['end'] - entry['start']:.2f} s"
@@ -55,7 +55,7 @@ def _stampedes(evidence: Evidence) -> list[Line]:
         if winners > rush["capacity"] or (calm and winners < rush["capacity"]) or odd:
             what = f"{winners} winners of {rush['capacity']}, other answers {odd}"
             against.append(f"{rush['slot']} at {rush['start']:.0f}: {what}")
-    calm = [r["end"] - r["start"] for r in rushes if evidence.is_calm(r["start"], r["end"])]
+    calm = [r["end"] - r["start"] for r in rushes if evidence.is_quiet(r["start"], r["end"])]
     slow = [f"{took:.1f} s" for took in calm if took > _STAMPEDE_WITHIN]
     deadlocks = sum(row["deadlocks"] for row in evidence.rows("deadlocks"))
     if deadlocks:
