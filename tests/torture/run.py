@@ -63,7 +63,7 @@ async def torture(stand: Stand, wanted: Wanted, folder: Path) -> None:
             watchers += [asyncio.create_task(_watch(stream)) for stream in streams]
             try:
                 await _act(stand, door, practices, radicale, wanted)
-                left = await state.settle(stand, streams, limit=wanted.settle)
+                left = await state.settle(stand, radicale, streams, limit=wanted.settle)
                 history.add("settled", start=now(), left=left)
                 final = await state.taken(stand, door, radicale, rebuild=wanted.rebuild)
                 final["waiting"] |= left

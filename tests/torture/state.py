@@ -15,6 +15,7 @@ import aiohttp
 import asyncpg
 import icalendar
 
+from local.console import WentWrong
 from local.radicale import Radicale
 from shared.messaging.topology import LISTENERS, Queues
 from tests.torture.history import Json, now
@@ -84,23 +85,37 @@ _WORK = {
         WHERE status = 'held' AND hold_expires_at <= now()""",
     "notifications": """SELECT count(*) AS n FROM (
         SELECT FROM notification_jobs
-        WHERE status = 'sending' OR status = 'queued' AND due_at <= now()
+        WHERE status = 'sending'
+            OR status = 'queued' AND (due_at <= now() OR kind IN ('confirmed', 'rescheduled'))
         UNION ALL
         SELECT FROM webhook_deliveries WHERE status NOT IN ('delivered', 'failed')) AS due""",
-    "calendar-sync": """SELECT count(*) AS n FROM written_events AS written
+    "calendar-sync": """SELECT (
+        SELECT count(*) FROM written_events AS written
         LEFT JOIN entries ON entries.id = appointment_id
-        WHERE is_retired OR entries.version IS DISTINCT FROM handled_version""",
+        WHERE is_retired OR entries.version IS DISTINCT FROM handled_version
+    ) + (
+        SELECT count(*) FROM entries JOIN connections USING (provider_id)
+        WHERE entries.status = 'confirmed' AND connections.ended_at IS NULL
+            AND entries.id NOT IN (SELECT appointment_id FROM written_events)
+    ) AS n""",
 }
 
 
-async def settle(stand: Stand, streams: Sequence[Stream] = (), *, limit: float) -> Json:
+_TRIES = 10
+_REBUILT_WITHIN = 60.0
+
+
+async def settle(
+    stand: Stand, radicale: Radicale, streams: Sequence[Stream] = (), *, limit: float
+) -> Json:
     """Wait until nothing is under way any more; what still was when the limit came."""
     deadline = now() + limit
     quiet, under_way = 0, {"nobody has looked": 1}
     while now() < deadline:
         try:
             under_way = await _under_way(stand) | await _untold(stand, streams)
-        except (OSError, asyncpg.PostgresError, aio_pika.exceptions.AMQPError) as error:
+            under_way["calendar's busy times"] = await _unread(stand, radicale)
+        except (WentWrong, OSError, asyncpg.PostgresError, aio_pika.exceptions.AMQPError) as error:
             under_way = {f"not to be seen: {type(error).__name__}": 1}
         quiet = 0 if any(under_way.values()) else quiet + 1
         if quiet >= 3:
@@ -119,6 +134,17 @@ async def _under_way(stand: Stand) -> dict[str, int]:
         if not queue.endswith(".parked"):
             found[queue] = count
     return found
+
+
+async def _unread(stand: Stand, radicale: Radicale) -> int:
+    """Private events that do not block yet, and times that block without one any more."""
+    entered = {
+        event["starts_at"]
+        for event in _events(await radicale.content())
+        if event["uid"].endswith("@torture")
+    }
+    rows = await stand.rows("availability", "SELECT starts_at FROM external_busy_times")
+    return len(entered ^ {row["starts_at"].timestamp() for row in rows})
 
 
 async def _untold(stand: Stand, streams: Sequence[Stream]) -> dict[str, int]:
@@ -148,17 +174,20 @@ async def _depths(stand: Stand) -> dict[str, int]:
 
 async def taken(stand: Stand, door: Door, radicale: Radicale, *, rebuild: bool) -> Json:
     """The whole of it; ``rebuild`` also makes availability's view anew, and looks at it again."""
-    state: Json = {"waiting": await settle(stand, limit=60 if rebuild else 1)}
-    state |= await _tables(stand)
+    state = await _tables(stand)
+    state["waiting"] = {}
     state["calendar"] = _events(await radicale.content())
     state["mails"] = _mails(Path(stand.system.demo["mailDir"]) / "new")
     state["parked"] = await _parked(stand)
     code, output = await stand.command("bookings.audit", "verify")
     state["audit"] = {"code": code, "output": output}
-    state["looked"] = await _looked(stand, door)
+    for _ in range(_TRIES):
+        state["looked"] = await _looked(stand, door)
+        if state["looked"]["before"] == state["looked"]["after"]:
+            break  # else a hold may have ended meanwhile; what looking does, it does every time
     if rebuild:
         state["rebuild"] = await stand.command("availability.rebuild")
-        state["waiting"] |= await settle(stand, limit=60)
+        state["waiting"] |= await settle(stand, radicale, limit=_REBUILT_WITHIN)
         for table in ("availability.claims", "availability.appointments"):
             service, statement = _TABLES[table]
             state[f"rebuilt.{table}"] = _plain(await stand.rows(service, statement))
@@ -166,14 +195,30 @@ async def taken(stand: Stand, door: Door, radicale: Radicale, *, rebuild: bool) 
 
 
 async def _tables(stand: Stand) -> Json:
-    found: Json = {"taken_at": now(), "inbox": []}
-    for name, (service, statement) in _TABLES.items():
-        found[name] = _plain(await stand.rows(service, statement))
-    for service in SERVICES:
-        data = ", data" if service == "bookings" else ""
-        found[f"{service}.outbox"] = _plain(await stand.rows(service, _OUTBOX.format(data)))
-        found["inbox"] += _plain(await stand.rows(service, _INBOX))
+    """All of them at a moment at which no event was on its way, as far as that can be had."""
+    found: Json = {}
+    for _ in range(_TRIES):
+        before = await _newest(stand)
+        found = {"taken_at": now(), "inbox": []}
+        for name, (service, statement) in _TABLES.items():
+            found[name] = _plain(await stand.rows(service, statement))
+        for service in SERVICES:
+            data = ", data" if service == "bookings" else ""
+            found[f"{service}.outbox"] = _plain(await stand.rows(service, _OUTBOX.format(data)))
+            found["inbox"] += _plain(await stand.rows(service, _INBOX))
+        if before == await _newest(stand):
+            break
+        await asyncio.sleep(2)
     return found
+
+
+async def _newest(stand: Stand) -> list[tuple[int, int, int]]:
+    """What changes with every event: how many there are, are unpublished, and have been had."""
+    counted = """SELECT (SELECT count(*) FROM outbox) AS events,
+        (SELECT count(*) FROM outbox WHERE published_at IS NULL) AS unpublished,
+        (SELECT count(*) FROM inbox) AS had"""
+    rows = [(await stand.rows(service, counted))[0] for service in SERVICES]
+    return [(row["events"], row["unpublished"], row["had"]) for row in rows]
 
 
 def _plain(rows: list[dict[str, Any]]) -> list[Json]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from tests.torture.check.evidence import ENDED, Change, Evidence, Json, code_of
 from tests.torture.check.verdicts import Line
 
-_STALE = 2.0
+_STALE = 5.0
 """Seconds for which a list may still show what has ended, before it counts as a false refusal."""
 
 

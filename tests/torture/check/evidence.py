@@ -73,7 +73,7 @@ class Evidence:
         return [(entry["start"], entry["end"]) for entry in self.of("starved")]
 
     @cached_property
-    def _excuses(self) -> list[tuple[float, float]]:
+    def excuses(self) -> list[tuple[float, float]]:
         """Windows, and times in which the machine had no processor to spare, as few spans."""
         spans: list[tuple[float, float]] = []
         for start, end in sorted([*self.windows, *self._starved]):
@@ -85,12 +85,20 @@ class Evidence:
 
     def is_quiet(self, start: float, end: float) -> bool:
         """Calm, and with a processor to spare: then promises about speed are judged."""
-        return not any(a < end and start < b for a, b in self._excuses)
+        return not any(a < end and start < b for a, b in self.excuses)
 
     def deadline(self, moment: float, allowed: float) -> float:
         """When something must be done that may take so long, counted anew after each excuse."""
         until = moment + allowed
-        for start, end in self._excuses:
+        for start, end in self.excuses:
+            if start < until and end > moment:
+                until = max(until, end + allowed)
+        return until
+
+    def rested(self, moment: float, allowed: float) -> float:
+        """The same where only a machine without time is an excuse."""
+        until = moment + allowed
+        for start, end in sorted(self._starved):
             if start < until and end > moment:
                 until = max(until, end + allowed)
         return until
@@ -98,7 +106,7 @@ class Evidence:
     def since(self, moment: float, allowed: float) -> float:
         """The earliest moment whose news may still be unheard of at ``moment``."""
         since = moment - allowed
-        for start, end in reversed(self._excuses):
+        for start, end in reversed(self.excuses):
             if start < moment and end + allowed > since:
                 since = min(since, start - allowed)
         return since

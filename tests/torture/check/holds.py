@@ -47,16 +47,19 @@ def _after_expiry(evidence: Evidence) -> Line:
 
 def _stampedes(evidence: Evidence) -> list[Line]:
     rushes = evidence.of("stampede")
-    against = []
+    against, slow = [], []
     for rush in rushes:
         winners = rush["statuses"].count(201)
-        calm = evidence.is_calm(rush["start"] - 6, rush["end"])
-        odd = [s for s in rush["statuses"] if s not in (201, 409)] if calm else []
-        if winners > rush["capacity"] or (calm and winners < rush["capacity"]) or odd:
+        quiet = evidence.is_quiet(rush["start"] - 6, rush["end"])
+        odd = [s for s in rush["statuses"] if s not in (201, 409)]
+        too_few = quiet and not odd and winners < rush["capacity"]
+        if winners > evidence.practices[rush["provider"]]["capacity"] or too_few:
             what = f"{winners} winners of {rush['capacity']}, other answers {odd}"
             against.append(f"{rush['slot']} at {rush['start']:.0f}: {what}")
+        if quiet and odd:
+            slow.append(f"{rush['slot']} at {rush['start']:.0f}: answers {odd}")
     calm = [r["end"] - r["start"] for r in rushes if evidence.is_quiet(r["start"], r["end"])]
-    slow = [f"{took:.1f} s" for took in calm if took > _STAMPEDE_WITHIN]
+    slow += [f"{took:.1f} s" for took in calm if took > _STAMPEDE_WITHIN]
     deadlocks = sum(row["deadlocks"] for row in evidence.rows("deadlocks"))
     if deadlocks:
         against.append(f"{deadlocks} deadlocks in the database")

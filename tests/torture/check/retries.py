@@ -11,7 +11,7 @@ _MADE_BY = {"confirm": ("confirmed", "request_submitted"), "cancel": ("cancelled
 _CANCEL = re.compile(r"/v1/appointments/([0-9a-f-]+)/cancel")
 _MOVE = re.compile(r"/v1/appointments/([0-9a-f-]+)/reschedule")
 _DESK = re.compile(r"/v1/providers/([0-9a-f-]+)/appointments")
-_SLACK = 0.5
+_SLACK = 0.05
 
 
 def lines(evidence: Evidence) -> list[Line]:

@@ -53,8 +53,8 @@ def _processes(evidence: Evidence) -> Line:
     for fault in evidence.of("fault"):
         if fault.get("born") is None or not fault["target"].endswith(("-api", "-worker")):
             continue
-        seconds = fault["first_answer"] - fault["born"] - fault["starved"]
-        waited.append(fault["starved"])
+        seconds = fault["first_answer"] - fault["born"] - fault.get("starved", 0)
+        waited.append(fault.get("starved", 0))
         took.append(seconds)
         if seconds > _FIRST_ANSWER:
             against.append(f"{fault['name']}: {seconds:.2f} s")
@@ -69,7 +69,7 @@ def _database(evidence: Evidence) -> Line:
         if fault["target"] == "postgres" and fault["type"] == "kill" and fault["healed"]:
             seconds = fault["healed"] - fault["first_answer"]
             took.append(seconds)
-            if seconds > _DATABASE_BACK:
+            if fault["healed"] > evidence.rested(fault["first_answer"], _DATABASE_BACK):
                 against.append(f"all ready {seconds:.1f} s after the database")
     figure = f"{len(took)} times, most {max(took, default=0):.1f} s until all are ready"
     return Line("recovery: database back, ready in 5 s", figure, len(took), against, is_speed=True)
@@ -94,7 +94,8 @@ def _without_broker(evidence: Evidence) -> Line:
     share = good / asked if asked else 1.0
     against = [f"only {good} of {asked}"] if share < _SHARE else []
     figure = f"{good} of {asked} requests to bookings answered without it"
-    return Line("recovery: bookings go on without a broker", figure, asked, against)
+    promise = "recovery: bookings go on without a broker"
+    return Line(promise, figure, asked, against, is_speed=True)
 
 
 def _drained(evidence: Evidence) -> Line:
@@ -124,7 +125,8 @@ def _all_healed(evidence: Evidence) -> Line:
     lengths = [fault["end"] - fault["start"] for fault in faults]
     most = max(lengths, default=0)
     figure = f"{len(faults)} faults, p50 {quantile(lengths, 0.5):.1f} s, most {most:.1f} s"
-    return Line("recovery: every fault heals by itself", figure, len(faults), against)
+    promise = "recovery: every fault heals by itself"
+    return Line(promise, figure, len(faults), against, is_speed=True)
 
 
 def _looking(evidence: Evidence) -> Line:

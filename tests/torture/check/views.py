@@ -70,7 +70,7 @@ def _staleness(evidence: Evidence) -> list[Line]:
         seen = received[row["id"]]
         if any(at < end and seen >= start for start, end in repeats):
             continue  # had once more on purpose: when it was had first is not known any more
-        if evidence.is_quiet(at, at + _FRESH):
+        if evidence.is_quiet(at, max(seen, at + _FRESH)):
             calm.append(seen - at)
         elif seen > evidence.deadline(at, _AFTER_FAULT):
             late.append(f"{row['subject']} of {at:.1f}: {seen - at:.1f} s")
