@@ -8,10 +8,14 @@ pytest_plugins = ["shared.testing.plugin"]
 
 
 class _ByFile(LoadFileScheduling):
-    """A file's tests in one process, and all journeys in one: they share a running system."""
+    """A file's tests in one process, and all journeys in one: they share a running system.
+
+    The torture comes there as well, so that two whole systems never work at the same time.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "tests/e2e" if nodeid.startswith("tests/e2e/") else super()._split_scope(nodeid)
+        whole = nodeid.startswith(("tests/e2e/", "tests/torture/test_profile.py"))
+        return "tests/e2e" if whole else super()._split_scope(nodeid)
 
 
 @pytest.hookimpl

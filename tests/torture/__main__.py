@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.torture.check.checker import check, evidence_in
 from tests.torture.check.verdicts import table, violations
+from tests.torture.plan import PERIOD
 from tests.torture.run import SETTLE_LIMIT, Wanted, torture
 from tests.torture.stand import Stand
 
@@ -54,7 +55,7 @@ def _options(words: Sequence[str] | None = None) -> argparse.Namespace:
     run.add_argument("--minutes", type=float, default=30)
     run.add_argument("--seed", type=int)
     run.add_argument("--patients", type=int, default=8)
-    run.add_argument("--period", type=float, default=8.0, help="seconds between faults")
+    run.add_argument("--period", type=float, default=PERIOD, help="seconds between faults")
     run.add_argument("--only", default="", help="faults whose name has one of these words: a,b")
     run.add_argument("--folder", help="where history, state and the system's folder go")
     run.add_argument("--settle", type=float, default=SETTLE_LIMIT, help="seconds until quiet")

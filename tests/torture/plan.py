@@ -9,7 +9,7 @@ from tests.torture.stand import OTHERS, PROCESSES, SERVERS, SERVICES
 
 Kind = Literal["kill", "restart", "pause", "hang", "refuse", "reset", "sever"]
 CUTS: tuple[Kind, ...] = ("hang", "refuse", "reset")
-PERIOD = 8.0
+PERIOD = 7.0
 """Seconds from one fault to the next, in the mean."""
 
 

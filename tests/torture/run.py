@@ -18,7 +18,7 @@ from tests.torture.faults import carry_out
 from tests.torture.history import History, now
 from tests.torture.patients import Crowd, Forgetful, Patient, introduced
 from tests.torture.people import Door
-from tests.torture.plan import planned
+from tests.torture.plan import PERIOD, planned
 from tests.torture.staff import Approver, Changer, Desk, Operator
 from tests.torture.stand import Stand
 from tests.torture.watchers import CalendarUser, Integrator, Stream
@@ -38,7 +38,7 @@ class Wanted:
     seed: int
     patients: int = 8
     crowd: int = 12
-    period: float = 8.0
+    period: float = PERIOD
     only: str = ""
     """Only faults whose name contains one of these words, separated by commas."""
     rebuild: bool = True
