@@ -55,9 +55,10 @@ def mime_mail(
     Mail programs offer ``unsubscribe_link`` as a button (RFC 8058), and do with ``calendars`` what
     their methods say: the first is a part of the letter, and all of them are files beside it.
     """
-    kind, body = _letter(letter, calendars[:1])
-    if calendars:
-        files = [_file(method, content) for method, content in calendars]
+    encoded = [(method, _base64(content)) for method, content in calendars]
+    kind, body = _letter(letter, encoded[:1])
+    if encoded:
+        files = [_file(method, content) for method, content in encoded]
         kind, body = _joined("mixed", [f"\r\nContent-Type: {kind}\r\n\r\n".encode() + body, *files])
     headers = {
         "From": _mailbox(sender),
@@ -75,7 +76,7 @@ def mime_mail(
     return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode() + body
 
 
-def _letter(letter: Letter, calendars: Sequence[tuple[Method, str]]) -> tuple[str, bytes]:
+def _letter(letter: Letter, calendars: Sequence[tuple[Method, bytes]]) -> tuple[str, bytes]:
     parts = [_part("plain", letter.text), _part("html", letter.html)]
     for method, content in calendars:
         head = f"text/calendar; charset=utf-8; method={method}"
@@ -83,7 +84,7 @@ def _letter(letter: Letter, calendars: Sequence[tuple[Method, str]]) -> tuple[st
     return _joined("alternative", parts)
 
 
-def _file(method: Method, content: str) -> bytes:
+def _file(method: Method, content: bytes) -> bytes:
     name = "appointment.ics" if method == "REQUEST" else "cancelled.ics"
     return _encoded(
         f'application/ics; name="{name}"\r\nContent-Disposition: attachment; filename="{name}"',
@@ -132,7 +133,10 @@ def _part(subtype: str, text: str) -> bytes:
     ).encode("ascii") + b2a_qp(content.encode(), istext=True)
 
 
-def _encoded(head: str, content: str) -> bytes:
-    return f"\r\nContent-Type: {head}\r\nContent-Transfer-Encoding: base64\r\n\r\n".encode(
-        "ascii"
-    ) + encodebytes(content.encode()).replace(b"\n", b"\r\n")
+def _encoded(head: str, content: bytes) -> bytes:
+    lines = f"\r\nContent-Type: {head}\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    return lines.encode("ascii") + content
+
+
+def _base64(content: str) -> bytes:
+    return encodebytes(content.encode()).replace(b"\n", b"\r\n")
