@@ -17,6 +17,7 @@ import bookings.app
 import calendar_sync.app
 import notifications.app
 import reservations.app
+from bookings.settings import BookingsSettings
 from calendar_sync.settings import CalendarSyncSettings
 from local.gateway import TEMPLATE
 from notifications.settings import NotificationsSettings
@@ -71,7 +72,7 @@ def apps() -> dict[str, FastAPI]:
                 reservation_token_secret=_NOT_CALLED["service_secret"],
             )
         ),
-        "bookings": bookings.app.make_app(ServiceSettings(**_NOT_CALLED)),
+        "bookings": bookings.app.make_app(BookingsSettings(**_NOT_CALLED)),
         "notifications": notifications.app.make_app(NotificationsSettings(**_NOT_CALLED)),
         "calendar-sync": calendar_sync.app.make_app(
             CalendarSyncSettings(

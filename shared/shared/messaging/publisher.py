@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from aio_pika import DeliveryMode
 from aio_pika.abc import AbstractChannel, AbstractConnection
@@ -19,6 +19,9 @@ from shared.messaging.broker import (
     close_connection,
     open_connection,
 )
+
+if TYPE_CHECKING:
+    import aiormq
 
 Prepare = Callable[[AbstractConnection], Awaitable[None]]
 
@@ -86,7 +89,7 @@ class Publisher:
     ) -> BrokerUnavailable | NotTaken | None:
         try:
             with broker_errors("publish"):
-                confirming = await channel.get_underlay_channel()
+                confirming = cast("aiormq.Channel", await channel.get_underlay_channel())
                 await confirming.basic_publish(
                     message.body,
                     exchange=message.exchange,
