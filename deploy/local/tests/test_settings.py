@@ -13,6 +13,7 @@ from local.services import SERVICES, Service, Surroundings
 from .settings_read import A_SECRET, accepted, settings_class
 
 COMPOSE = YAML(typ="safe").load(CHECKOUT / "docker-compose.yml")["services"]
+PAGES = ("operations.md", "tracing.md")
 
 each_service = pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 
@@ -52,10 +53,10 @@ def test_compose_gives_each_service_its_settings(service: Service, kind: str) ->
 
 @each_service
 def test_every_setting_is_explained(service: Service) -> None:
-    page = (CHECKOUT / "docs" / "operations.md").read_text()
+    pages = "".join((CHECKOUT / "docs" / page).read_text() for page in PAGES)
 
     names = {name.upper() for name in settings_class(service).model_fields}
-    assert sorted(name for name in names if not re.search(rf"`[^`]*\b{name}\b", page)) == []
+    assert sorted(name for name in names if not re.search(rf"`[^`]*\b{name}\b", pages)) == []
 
 
 def test_compose_fills_in_every_value_of_the_gateway_template() -> None:
