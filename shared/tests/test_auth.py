@@ -6,6 +6,7 @@ import hmac
 import json
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import uuid4
@@ -29,6 +30,7 @@ from shared.auth import (
     build_token_verifier,
     require,
 )
+from shared.auth.services import ServiceTokenCheck
 from shared.auth.verified import Verified
 from shared.http import ASGITransport, AsyncClient
 from shared.settings import DEVELOPMENT_ISSUER, ServiceSettings
@@ -443,3 +445,28 @@ async def test_openapi_names_both_ways_to_authenticate(client: AsyncClient) -> N
     assert set(schemes) == {"accessToken", "serviceToken"}
     assert document["paths"]["/v1/me"]["get"]["security"] == [{"accessToken": []}]
     assert document["paths"]["/internal/holds"]["get"]["security"] == [{"serviceToken": []}]
+
+
+@pytest.mark.parametrize(("maker", "checker"), [(90, -90), (-90, 90), (90, 0), (0, 90)])
+def test_services_whose_clocks_differ_understand_each_other(
+    monkeypatch: pytest.MonkeyPatch, maker: int, checker: int
+) -> None:
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + maker)
+    token = ServiceTokens(SERVICE_SECRET, "reservations").token_for("bookings")
+
+    # 40 s later it is still shown, before another one is made.
+    late = datetime.fromtimestamp(now + checker + 40, UTC)
+    monkeypatch.setattr(time, "time", late.timestamp)
+    monkeypatch.setattr("jwt.api_jwt.datetime", _clock_that_says(late))
+
+    assert ServiceTokenCheck(SERVICE_SECRET, "bookings").verify(token) == "reservations"
+
+
+def _clock_that_says(instant: datetime) -> type[datetime]:
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> "Clock":
+            return cls.fromtimestamp(instant.timestamp(), tz)
+
+    return Clock

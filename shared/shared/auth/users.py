@@ -78,14 +78,14 @@ class UserTokens:
                 "enforce_minimum_key_length": True,
             },
         )
-        refuse_from_the_future(claims)
+        refuse_from_the_future(claims, _CLOCK_DIFFERENCE)
         principal = Principal(_user_id(claims["sub"]), _role(claims, self._role_claim))
         return principal, float(claims["exp"]) + _EXPIRY_LEEWAY
 
 
-def refuse_from_the_future(claims: dict[str, Any]) -> None:
+def refuse_from_the_future(claims: dict[str, Any], seconds: float) -> None:
     """`iat` and `nbf` must be numbers and not lie further ahead than clocks may differ."""
-    latest = time.time() + _CLOCK_DIFFERENCE
+    latest = time.time() + seconds
     for name in ("iat", "nbf"):
         value = claims.get(name, 0)
         if isinstance(value, bool) or not isinstance(value, int | float) or not value <= latest:
