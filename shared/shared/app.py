@@ -17,7 +17,6 @@ from shared.draining import Draining
 from shared.edge import Edge
 from shared.garbage import spare_the_collector
 from shared.health import Readiness
-from shared.json_body import MOST_BYTES, MOST_VALUES
 from shared.observability import (
     RequestContextMiddleware,
     configure_logging,
@@ -62,8 +61,6 @@ def create_app(
     routers: Sequence[APIRouter],
     lifespan_extras: Resources | None = None,
     database_settings: Mapping[str, str] = MappingProxyType({}),
-    most_body_bytes: int = MOST_BYTES,
-    most_json_values: int = MOST_VALUES,
 ) -> FastAPI:
     """The API of ``service``. While it runs, ``app.state`` holds its ``settings``, ``database``,
     ``token_verifier`` and ``draining``, and what ``lifespan_extras`` puts there (other services).
@@ -110,8 +107,6 @@ def create_app(
     app.state.settings = settings
     app.state.draining = Draining(settings.stop_delay_seconds)
     app.state.token_verifier = build_token_verifier(settings, service)
-    app.state.most_body_bytes = most_body_bytes
-    app.state.most_json_values = most_json_values
     for router in (*routers, probes.router):
         app.include_router(router)
     return app

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl
 
 from fastapi import params
@@ -18,7 +18,7 @@ from shared.database_trouble import DatabaseError, is_undone
 from shared.errors import FieldError, Invalid
 from shared.field_errors import MOST_ERRORS
 from shared.fields.bounds import check_answer, check_body, check_parameter
-from shared.json_body import MOST_BODY_BYTES, CheckedRequest
+from shared.json_body import LIMITS, USUAL_LIMITS, CheckedRequest, Limits
 from shared.places import plain
 
 TRIES = 4
@@ -28,6 +28,7 @@ _RETRIED = Counter(
     "transactions_retried", "Requests done again after a deadlock or a serialization failure."
 )
 
+_Door = Callable[[Request], Awaitable[Any]]
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 _Model = TypeVar("_Model", bound=BaseModel)
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
@@ -49,11 +50,13 @@ def first_tries(shortcut: Shortcut) -> Callable[[_Endpoint], _Endpoint]:
     return mark
 
 
-def reads_up_to(most_bytes: int) -> Callable[[_Endpoint], _Endpoint]:
-    """Decorates an endpoint whose body has another limit than those of its app."""
+def reads_up_to(
+    most_bytes: int, *, most_values: int = USUAL_LIMITS.values
+) -> Callable[[_Endpoint], _Endpoint]:
+    """Decorates an endpoint whose body has other limits than the usual ones."""
 
     def mark(endpoint: _Endpoint) -> _Endpoint:
-        endpoint.__dict__[MOST_BODY_BYTES] = most_bytes
+        endpoint.__dict__[LIMITS] = Limits(most_bytes, most_values)
         return endpoint
 
     return mark
@@ -65,9 +68,6 @@ class CheckedRoute(APIRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
-        # Who calls is asked before anything else: whoever has no token shall not take a connection
-        # to the database from those who have one.
-        self.dependencies = [*_asking_who_calls(self.dependant), *self.dependencies]
         where = f"{path} {self.name}"
         for dependant in _with_dependencies(self.dependant):
             for field in (
@@ -90,14 +90,18 @@ class CheckedRoute(APIRoute):
         parameters = _QueryParameters(self.dependant)
         shortcut: Shortcut | None = getattr(self.endpoint, _SHORTCUT, None)
 
-        most_bytes: int | None = getattr(self.endpoint, MOST_BODY_BYTES, None)
+        limits: Limits = getattr(self.endpoint, LIMITS, USUAL_LIMITS)
+        doors = tuple(_doors(self.dependant))
 
         async def checked(request: Request) -> Response:
-            if most_bytes is not None:
-                request.scope[MOST_BODY_BYTES] = most_bytes
+            request.scope[LIMITS] = limits
             request = CheckedRequest(request.scope, request.receive, request._send)
             if shortcut is not None and (answer := await _tried(shortcut, request)) is not None:
                 return answer
+            # Before anything is read, and before a dependency takes a connection: nobody who has no
+            # token shall cost those who have one. The second look at a token costs nothing.
+            for asks_who_calls in doors:
+                await asks_who_calls(request)
             parameters.check(request.scope["query_string"])
             if reads_json:
                 await request.json()
@@ -147,10 +151,10 @@ async def _done(handle: _Handler, request: Request) -> Response:
     raise AssertionError("the last try returns or raises")
 
 
-def _asking_who_calls(dependant: Dependant) -> Iterator[params.Depends]:
+def _doors(dependant: Dependant) -> Iterator[_Door]:
     for each in _with_dependencies(dependant):
         if isinstance(each.call, SecurityBase):
-            yield params.Depends(each.call)
+            yield cast(_Door, each.call)
 
 
 class _QueryParameters:

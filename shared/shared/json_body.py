@@ -16,12 +16,22 @@ MOST_BYTES = 256 * 1024
 DEEPEST = 32
 MOST_VALUES = 10_000
 LONGEST_NAME = 128
-MOST_BODY_BYTES = "most_body_bytes"
-"""Where a request's scope says that its route reads more, or less, than its app."""
+LIMITS = "body_limits"
+"""Where a request's scope has the limits of its route."""
 _INT64 = 2**63
 
 _JSON = "application/json"
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Limits(NamedTuple):
+    """What a body may have at most; what is read costs time, whoever sent it."""
+
+    bytes: int
+    values: int
+
+
+USUAL_LIMITS = Limits(MOST_BYTES, MOST_VALUES)
 
 
 class InvalidJson(BadRequest):
@@ -39,21 +49,25 @@ class UnsupportedBody(BadRequest):
 
 
 class BodyTooLarge(BadRequest):
-    """The body is longer than the app reads, whatever its headers say."""
+    """The body is longer than the route reads, whatever its headers say."""
 
     code = "body_too_large"
     title = "The body is too large"
 
 
 class CheckedRequest(Request):
-    """A request whose body is never longer than the app allows and whose JSON is strict."""
+    """A request whose body is never longer than its route allows and whose JSON is strict."""
 
     _parsed: Any
     _has_parsed = False
 
+    @property
+    def _limits(self) -> "Limits":
+        limits: Limits = self.scope[LIMITS]
+        return limits
+
     async def stream(self) -> AsyncGenerator[bytes, None]:
-        of_app: int = getattr(self.app.state, "most_body_bytes", MOST_BYTES)
-        most: int = self.scope.get(MOST_BODY_BYTES, of_app)
+        most = self._limits.bytes
         announced = self.headers.get("content-length", "")
         if announced.isascii() and announced.isdigit() and int(announced[:20]) > most:
             raise BodyTooLarge(f"A body may have at most {most} bytes.")
@@ -70,7 +84,7 @@ class CheckedRequest(Request):
             raw = await self.body()
             if raw:
                 check_media_type(self.headers)
-            most: int = getattr(self.app.state, "most_json_values", MOST_VALUES)
+            most = self._limits.values
             self._parsed = parse_json(raw, most_values=most) if raw else None
             self._has_parsed = True
         return self._parsed

@@ -55,7 +55,4 @@ def make_app(settings: ServiceSettings | None = None) -> FastAPI:
         # would plan it again for each request of a provider with many bookings (measured: 0.9 ms
         # against 0.25 ms).
         database_settings={"plan_cache_mode": "force_generic_plan"},
-        # As much as the gateway lets through: a form with far too many windows is told so by field.
-        most_body_bytes=1024 * 1024,
-        most_json_values=100_000,
     )

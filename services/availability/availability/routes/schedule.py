@@ -17,12 +17,16 @@ from availability.use_cases.bulk_upsert import (
 )
 from availability.use_cases.preview import preview_week
 from shared.app import new_router
+from shared.checked_route import reads_up_to
 from shared.db import Reading
 from shared.errors import Stale
 from shared.fields import FromQuery, Id
 from shared.idempotency import KEY_REFUSALS, OnceIfKeyed
 from shared.preconditions import IfMatch
 from shared.problems import problems
+
+# As much as the gateway lets through: a form with far too many windows is told so by field.
+_reads_forms = reads_up_to(1024 * 1024, most_values=100_000)
 
 router = new_router(prefix="/v1/providers/{provider_id}/schedule", tags=["schedule"])
 
@@ -65,6 +69,7 @@ async def list_schedule_rules(
     response_model=PreviewOut,
     responses=problems(ProviderNotFound, *KEY_REFUSALS),
 )
+@_reads_forms
 async def preview_schedule(
     provider_id: Id, body: PreviewIn, once: OnceIfKeyed, _: Staff
 ) -> Response:
@@ -87,6 +92,7 @@ async def preview_schedule(
     response_model=SavedOut,
     responses=problems(ProviderNotFound, Stale, *KEY_REFUSALS),
 )
+@_reads_forms
 async def save_schedule(
     provider_id: Id, body: ScheduleIn, once: OnceIfKeyed, if_match: IfMatch, _: Staff
 ) -> Response:
