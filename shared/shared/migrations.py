@@ -4,7 +4,6 @@ The ``…_v1`` functions are history: a released one is never edited, a change i
 """
 
 import asyncio
-import os
 import re
 from pathlib import Path
 from time import sleep
@@ -18,6 +17,8 @@ from sqlalchemy import Connection, MetaData, pool, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from shared.environment import Environment
+
 _IMPATIENT = "SET lock_timeout = '500ms'"
 _TRIES = 60
 _PAUSE = 0.5
@@ -30,7 +31,7 @@ SHARED_TABLES = frozenset({"outbox", "inbox", "idempotency_keys", "erasures", "a
 def run_migrations(metadata: MetaData) -> None:
     """The whole of a service's ``env.py``: upgrade the database behind MIGRATION_DATABASE_URL."""
     config = context.config
-    url = config.attributes.get("url") or os.environ["MIGRATION_DATABASE_URL"]
+    url = config.attributes.get("url") or Environment()["MIGRATION_DATABASE_URL"]
     asyncio.run(_run(url, metadata))
 
 

@@ -5,11 +5,12 @@ reads and writes rows, and can neither change a table nor enter another service'
 """
 
 import asyncio
-import os
 import sys
 from urllib.parse import unquote, urlsplit
 
 import asyncpg
+
+from shared.environment import Environment
 
 SERVICES = ("availability", "bookings", "reservations", "notifications", "calendar_sync")
 
@@ -81,16 +82,16 @@ async def _provision_all(admin_url: str) -> None:
         await provision(
             admin_url,
             service,
-            password=os.environ[f"{service.upper()}_PASSWORD"],
-            owner_password=os.environ[f"{service.upper()}_OWNER_PASSWORD"],
+            password=Environment()[f"{service.upper()}_PASSWORD"],
+            owner_password=Environment()[f"{service.upper()}_OWNER_PASSWORD"],
         )
 
 
 def main(arguments: list[str]) -> int:
     """All five by their passwords; with ``own`` one, by DATABASE_URL and MIGRATION_DATABASE_URL."""
-    admin_url = os.environ["POSTGRES_ADMIN_URL"]
+    admin_url = Environment()["POSTGRES_ADMIN_URL"]
     if arguments == ["own"]:
-        urls = os.environ["DATABASE_URL"], os.environ["MIGRATION_DATABASE_URL"]
+        urls = Environment()["DATABASE_URL"], Environment()["MIGRATION_DATABASE_URL"]
         name = asyncio.run(provision_urls(admin_url, *urls))
         sys.stdout.write(f"the database of {name} is ready\n")
         return 0

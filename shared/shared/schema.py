@@ -4,7 +4,6 @@ It runs in the service's folder, before its API or worker does, and reads DATABA
 """
 
 import asyncio
-import os
 import sys
 from collections.abc import Collection
 from pathlib import Path
@@ -15,6 +14,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from shared.database_trouble import DatabaseError
+from shared.environment import Environment
 
 LONGEST_WAIT = 300.0
 _PAUSE = 1.0
@@ -63,7 +63,7 @@ async def _revision(url: str) -> tuple[str | None, str | None]:
 def main() -> int:
     """0 as soon as the schema is there, 1 when it does not come."""
     try:
-        found = asyncio.run(wait_for_schema(Path.cwd(), os.environ["DATABASE_URL"]))
+        found = asyncio.run(wait_for_schema(Path.cwd(), Environment()["DATABASE_URL"]))
     except SchemaMissing as missing:
         sys.stderr.write(f"{missing}\n")
         return 1

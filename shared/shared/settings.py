@@ -1,11 +1,23 @@
 """The variables that every service reads; a service adds its own in a subclass."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, HttpUrl, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    Field,
+    HttpUrl,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from shared.environment import Environment
 
 DEVELOPMENT_ISSUER = "medic-development"
+# How every secret begins that stands in this repository; the second is the first in base64.
+DEVELOPMENT_ONLY = ("for-development-only", "Zm9yLWRldmVsb3BtZW50LW9ubHk")
 
 _Url = Annotated[str | None, Field(pattern="^https?://[^/?#\\s]+[^?#\\s]*$", repr=False)]
 
@@ -75,6 +87,30 @@ class ServiceSettings(BaseSettings):
             raise ValueError("needs at least 32 characters")
         return value
 
+    @model_validator(mode="after")
+    def _fit_for_production(self) -> Self:
+        if self.environment == "production":
+            for name in type(self).model_fields:
+                value = getattr(self, name)
+                text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+                if any(secret in text for secret in DEVELOPMENT_ONLY):
+                    raise ValueError(f"{name.upper()} holds a secret that everybody knows")
+                if name.endswith("_opened_hosts") and text:
+                    raise ValueError(f"{name.upper()} is for development")
+            if self.public_url.scheme != "https":
+                raise ValueError("PUBLIC_URL must be https in production")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, _FromEnvironment(settings_cls)
+
     @property
     def public_origin(self) -> str:
         """The gateway's address without a trailing slash."""
@@ -89,3 +125,19 @@ class ServiceSettings(BaseSettings):
             return self.otel_exporter_otlp_traces_endpoint
         collector = self.otel_exporter_otlp_endpoint
         return collector and f"{collector.rstrip('/')}/v1/traces"
+
+
+class _FromEnvironment(PydanticBaseSettingsSource):
+    def __init__(self, settings_cls: type[BaseSettings]) -> None:
+        super().__init__(settings_cls)
+        self._environment = Environment()
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return self._environment.get(field_name.upper()), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        found = {
+            name: self.get_field_value(field, name)[0]
+            for name, field in self.settings_cls.model_fields.items()
+        }
+        return {name: value for name, value in found.items() if value is not None}

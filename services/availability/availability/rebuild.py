@@ -7,12 +7,12 @@ AVAILABILITY_DATABASE_URL and the same of each producer.
 """
 
 import asyncio
-import os
 import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 from shared.db import Connection, Database
+from shared.environment import Environment
 from shared.messaging.broker import BrokerUnavailable, NotTaken
 from shared.messaging.publisher import Publisher
 from shared.messaging.replay import republish, types_between
@@ -86,7 +86,7 @@ async def _run(environment: Mapping[str, str]) -> int:
 
 def main() -> int:
     try:
-        count = asyncio.run(_run(os.environ))
+        count = asyncio.run(_run(Environment()))
     except KeyError as missing:
         sys.stderr.write(f"{missing.args[0]} is not set\n")
         return 1

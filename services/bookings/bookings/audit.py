@@ -6,7 +6,6 @@ hash. So whoever changes, takes out or adds an entry, with whatever rights, is f
 
 import argparse
 import asyncio
-import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import asyncpg
 from bookings.domain.appointment import Actor, ActorType
 from bookings.domain.audit import FIRST, Entry, hash_of
 from shared.db import Connection, Database
+from shared.environment import Environment
 
 Write = Callable[[str], object]
 
@@ -172,7 +172,7 @@ def main() -> int:
     """0 when intact, 1 when tampered with, 2 when it could not be found out."""
     arguments = arguments_of()
     try:
-        intact = asyncio.run(run(arguments, os.environ, sys.stdout.write))
+        intact = asyncio.run(run(arguments, Environment(), sys.stdout.write))
     except (Refused, OSError, asyncpg.PostgresError) as refusal:
         sys.stderr.write(f"{refusal}\n")
         return 2

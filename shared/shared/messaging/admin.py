@@ -5,7 +5,6 @@ Reads AMQP_URL, and of each service whose outbox or inbox is asked for ``<SERVIC
 
 import argparse
 import asyncio
-import os
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ import orjson
 from aio_pika.abc import AbstractConnection
 
 from shared.db import Database
+from shared.environment import Environment
 from shared.messaging.broker import BrokerUnavailable, NotTaken, connected
 from shared.messaging.parking import (
     Parked,
@@ -220,7 +220,7 @@ async def run(arguments: argparse.Namespace, environment: Mapping[str, str], wri
 def main() -> int:
     arguments = _arguments().parse_args()
     try:
-        asyncio.run(run(arguments, os.environ, sys.stdout.write))
+        asyncio.run(run(arguments, Environment(), sys.stdout.write))
     except (Refused, BrokerUnavailable, NotTaken) as refusal:
         sys.stderr.write(f"{refusal}\n")
         return 1
