@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from local.gateway import Gateway
+from local.gateway import TEMPLATE, Gateway
 from local.ports import Ports
 from local.prepare import find_nginx
 from local.supervisor import files_allowed
@@ -64,7 +64,10 @@ class Front:
 
 @asynccontextmanager
 async def a_gateway(
-    folder: Path, addresses: Mapping[str, str] | None = None, **settings: str
+    folder: Path,
+    addresses: Mapping[str, str] | None = None,
+    template: Path = TEMPLATE,
+    **settings: str,
 ) -> AsyncIterator[Front]:
     """In front of one stand-in for each service, or of what has these addresses."""
     nginx = find_nginx()
@@ -82,6 +85,7 @@ async def a_gateway(
             upstreams=addresses or {name: f"127.0.0.1:{up.port}" for name, up in upstreams.items()},
             files=files_allowed(),
             settings=settings,
+            template=template,
         )
         gateway.create()
         log = folder / "access.log"

@@ -18,7 +18,9 @@ router = new_router(prefix=PATH, tags=["notification preferences"])
 
 Token = Annotated[str, Path(), Text(100)]
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
+    # Nobody else's page may put the button under somebody's finger.
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Robots-Tag": "noindex",
 }
