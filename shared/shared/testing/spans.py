@@ -120,7 +120,7 @@ class Collector:
             thread.join()
 
     def hold(self) -> None:
-        """From now on it takes requests and does not answer, ten seconds long or until ``go_on``."""
+        """It takes requests and does not answer, for ten seconds or until ``go_on``."""
         self.go_on.clear()
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
