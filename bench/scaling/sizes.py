@@ -1,13 +1,22 @@
-"""How many bytes an appointment leaves in bookings' tables: ``python -m bench.scaling.sizes``.
+"""How many bytes an appointment leaves in each table: ``python -m bench.scaling.sizes``.
 
-Made through the API, as patients make them: held and confirmed, each with a key.
+Made through the API of bookings, as patients make them: held and confirmed, each with a key. The
+other services hear of them as their consumers do; reservations' own rows are not among them.
 """
 
 import asyncio
 
+import availability.consumers
+import calendar_sync.consumers
+import notifications.consumers
+from bench import calendar
 from bench.bookings import pairs_per_second
-from bench.clinic import Clinic, a_clinic
+from bench.clinic import Clinic, a_clinic, told
 from bench.stage import Stage, stage
+from shared.events.envelope import EventData
+from shared.events.registry import EVENT_TYPES
+from shared.messaging import inbox
+from shared.messaging.handlers import Handlers
 
 SECONDS = 12.0
 _SIZES = """
@@ -23,7 +32,8 @@ _ENDED = (
 )
 
 
-async def run(on: Stage, clinic: Clinic) -> None:
+async def run(on: Stage, clinic: Clinic) -> list[EventData]:
+    """Returns what bookings has told."""
     async with on.serving("bookings.app:make_app") as port:
         rate = await pairs_per_second(port, clinic, SECONDS)
     await on.as_admin("VACUUM (FULL, ANALYZE)")
@@ -32,11 +42,26 @@ async def run(on: Stage, clinic: Clinic) -> None:
     await on.as_admin(*_ENDED)
     print("\nended: without claims")
     await _show(on)
-
-
-async def _show(on: Stage) -> None:
     async with on.database.reading() as db:
-        appointments = await db.fetchval("SELECT count(*) FROM appointments")
+        rows = await db.fetch("SELECT type, data FROM outbox ORDER BY position")
+    return [EVENT_TYPES[row["type"]].model_validate(row["data"]) for row in rows]
+
+
+async def hear(on: Stage, name: str, handlers: Handlers, events: list[EventData]) -> None:
+    """As the service's consumer would, which remembers what it has had."""
+    heard = [event for event in events if type(event) in handlers]
+    for event in map(told, heard):
+        async with on.database.transaction() as db:
+            await inbox.remember(db, name, [event])
+            await handlers[type(event.data)](db, event)
+    await on.as_admin("VACUUM (FULL, ANALYZE)")
+    print(f"\n{name}")
+    await _show(on, len({event.subject for event in heard}))
+
+
+async def _show(on: Stage, appointments: int = 0) -> None:
+    async with on.database.reading() as db:
+        appointments = appointments or await db.fetchval("SELECT count(*) FROM appointments")
         sizes = await db.fetch(_SIZES)
     print(f"{'table':<24}{'rows':>6}{'heap':>8}{'indexes':>9}{'all':>8}")
     for table in sizes:
@@ -49,7 +74,14 @@ async def _show(on: Stage) -> None:
 
 async def main() -> None:
     async with stage("bookings") as on:
-        await run(on, await a_clinic(on))
+        events = await run(on, await a_clinic(on))
+    for name, handlers, settings in (
+        ("availability", availability.consumers.HANDLERS, {}),
+        ("notifications", notifications.consumers.HANDLERS, {}),
+        ("calendar-sync", calendar_sync.consumers.HANDLERS, calendar.SETTINGS),
+    ):
+        async with stage(name, **settings) as on:
+            await hear(on, name, handlers, events)
 
 
 if __name__ == "__main__":
