@@ -27,7 +27,8 @@ _PASSING = {
     "57P02",  # crash of another backend
     "57P03",  # starting up
 }
-_PASSING_CLASSES = ("08", "53")  # connection lost; out of connections, memory or disk
+# Connection lost; a password that is being changed; out of connections, memory or disk.
+_PASSING_CLASSES = ("08", "28", "53")
 
 
 def sqlstate(error: BaseException) -> str | None:

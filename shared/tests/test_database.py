@@ -1,5 +1,7 @@
 """The way to the database."""
 
+from urllib.parse import urlsplit, urlunsplit
+
 import asyncpg
 import pytest
 
@@ -40,6 +42,18 @@ async def test_whoever_waits_too_long_for_a_connection_is_told_so(database_url: 
     ):
         with pytest.raises(NoConnection) as refused:
             async with narrow.transaction():
+                pass
+
+    assert is_passing(refused.value)
+
+
+async def test_a_password_that_is_being_changed_passes(database_url: str) -> None:
+    parts = urlsplit(database_url)
+    old = urlunsplit(parts._replace(netloc=f"{parts.username}:old@{parts.netloc.split('@')[1]}"))
+
+    async with Database.open(old, application_name="t") as database:
+        with pytest.raises((asyncpg.InvalidAuthorizationSpecificationError, OSError)) as refused:
+            async with database.reading():
                 pass
 
     assert is_passing(refused.value)
