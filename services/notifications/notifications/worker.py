@@ -76,6 +76,7 @@ def channels_that_are_on(settings: NotificationsSettings, database: Database) ->
 def _say_what_is_off(on: Iterable[Channel]) -> None:
     names = {channel.name for channel in on}
     for name in ChannelName:
+        metrics.CHANNEL_DOWN.labels(name.value)
         metrics.CHANNEL_ON.labels(name.value).set(name in names)
         if name not in names:
             logger.warning("channel_off", channel=name.value, missing=_NEEDS[name])

@@ -27,6 +27,8 @@ _BATCH = 1000
 _ASKED_AGAIN = Counter(
     "idempotent_requests_repeated_total", "Requests whose key was known already.", ["outcome"]
 )
+for _outcome in ("in_progress", "replayed", "reused"):
+    _ASKED_AGAIN.labels(_outcome)
 
 # One round trip. The lock keeps a second request with the same key out while the first works; it
 # goes with the transaction, however that ends. An answer that is there needs no lock.

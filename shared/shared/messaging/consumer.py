@@ -75,6 +75,7 @@ class Consumer:
         self._handling = Handling(
             queue, by_type, database, timeout=handler_timeout, batch_timeout=batch_timeout
         )
+        metrics.begin(queue, self._types)
         self._amqp_url = amqp_url
         self._heartbeat = heartbeat
         self._publisher = Publisher(amqp_url, name=f"{queue} retries", heartbeat=heartbeat)

@@ -1,5 +1,7 @@
 """What messaging tells Prometheus. Queue names and known event types are the only labels."""
 
+from collections.abc import Collection
+
 from prometheus_client import Counter, Gauge, Histogram
 
 PUBLISHED = Counter("outbox_published_total", "Events confirmed by the broker.", ["type"])
@@ -32,3 +34,11 @@ LEVEL = Gauge(
     "Unix time at which this consumer has last seen its queue empty.",
     ["queue"],
 )
+
+
+def begin(queue: str, types: Collection[str]) -> None:
+    """What has not happened yet has happened no times: without that, a rate misses the first."""
+    DUPLICATES.labels(queue)
+    for event_type in types:
+        for counter in (HANDLED, RETRIED, PARKED):
+            counter.labels(queue, event_type)

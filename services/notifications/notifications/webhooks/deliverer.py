@@ -25,6 +25,8 @@ from shared.outside import AddressRefused, BadAnswer, Outside, Unreachable
 from shared.retry_after import retry_after
 
 _ATTEMPTS = Counter("webhook_attempts", "Calls to integrators' endpoints.", ["outcome"])
+for _outcome in ("delivered", "failed"):
+    _ATTEMPTS.labels(_outcome)
 
 _GONE = 410
 _GRACE = 6.0
