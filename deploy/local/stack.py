@@ -310,6 +310,9 @@ class Stack:
         say(f"    or a calendar application: user {USER}, password {calendar.radicale.password}")
         say(f'{curl}/realtime?channels=user.{patient.id}.bookings" -N   # as it happens')
         say("To build on it: docs/integrating.md (bookings, streams, Pusher, webhooks), README.md")
-        say("Each service's own pages, for developers:")
+        say(f"  make status{which}   what is wrong, if anything, and what to do about it")
+        say("Each service's own pages, for developers; /metrics is there, and of its worker at:")
         for service in SERVICES:
-            say(f"  {service.name:<14} http://{self._surroundings.address(service.name)}/docs")
+            worker = f"http://127.0.0.1:{self._surroundings.worker_ports[service.name]}/metrics"
+            address = self._surroundings.address(service.name)
+            say(f"  {service.name:<14} http://{address}/docs   {worker}")
