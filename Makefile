@@ -53,6 +53,10 @@ format: $(VENV)/.made ## put the code into its form
 token: $(VENV)/.made ## an access token: ROLE=patient [SUB=uuid] or ROLE=patient COUNT=500
 	@$(LOCAL) token --role '$(ROLE)' $(if $(SUB),--sub '$(SUB)') $(if $(COUNT),--count '$(COUNT)')
 
+.PHONY: status
+status: $(VENV)/.made ## what is wrong with what runs, and what to do about it (ARGS=--json)
+	@$(OF_WHAT_RUNS) $(PYTHON) -m shared.status --make $(ARGS)
+
 .PHONY: queues
 queues: $(VENV)/.made ## messages that wait or are parked, in what runs (ARGS='replay --help')
 	@$(OF_WHAT_RUNS) $(PYTHON) -m shared.messaging.admin $(or $(ARGS),list)
@@ -100,6 +104,11 @@ events: $(VENV)/.made ## write the AsyncAPI document anew, after a change of the
 openapi: $(VENV)/.made ## write the merged OpenAPI document anew, after a change of any API
 	@env PYTHONPATH=deploy $(PYTHON) -m local.openapi > docs/openapi.json.new
 	@mv docs/openapi.json.new docs/openapi.json
+
+.PHONY: rules
+rules: $(VENV)/.made ## write the alert rules for Kubernetes anew, after a change of deploy/observability
+	@$(PYTHON) deploy/observability/rules_for_kubernetes.py > deploy/k8s/monitoring/rules.yaml.new
+	@mv deploy/k8s/monitoring/rules.yaml.new deploy/k8s/monitoring/rules.yaml
 
 .PHONY: cluster-values
 cluster-values: $(VENV)/.made ## random passwords and keys for a development cluster (docs/kubernetes.md)

@@ -240,6 +240,51 @@ class HttpRouteSpec(Strict):
     rules: list[RouteRule]
 
 
+# --- Prometheus operator 0.70 and later ----------------------------------------------------------
+Duration = Annotated[str, StringConstraints(pattern=r"^\d+(s|m|h|d)$")]
+
+
+class LabelRequirement(Strict):
+    key: str
+    operator: Literal["In"]
+    values: list[str]
+
+
+class PodSelector(Strict):
+    match_expressions: list[LabelRequirement]
+
+
+class PodMetricsEndpoint(Strict):
+    port: str
+    path: Literal["/metrics"]
+    interval: Duration
+
+
+class PodMonitorSpec(Strict):
+    selector: PodSelector
+    job_label: str
+    pod_target_labels: list[str]
+    pod_metrics_endpoints: list[PodMetricsEndpoint]
+
+
+class Rule(Strict):
+    expr: str
+    record: str | None = None
+    alert: str | None = None
+    for_: Duration | None = Field(default=None, alias="for")
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+
+
+class RuleGroup(Strict):
+    name: Name
+    rules: list[Rule]
+
+
+class PrometheusRuleSpec(Strict):
+    groups: list[RuleGroup]
+
+
 SPECS: dict[tuple[str, str], type[Strict]] = {
     ("postgresql.cnpg.io/v1", "Cluster"): ClusterSpec,
     ("postgresql.cnpg.io/v1", "ScheduledBackup"): ScheduledBackupSpec,
@@ -248,6 +293,8 @@ SPECS: dict[tuple[str, str], type[Strict]] = {
     ("keda.sh/v1alpha1", "ScaledObject"): ScaledObjectSpec,
     ("keda.sh/v1alpha1", "TriggerAuthentication"): TriggerAuthenticationSpec,
     ("gateway.networking.k8s.io/v1", "HTTPRoute"): HttpRouteSpec,
+    ("monitoring.coreos.com/v1", "PodMonitor"): PodMonitorSpec,
+    ("monitoring.coreos.com/v1", "PrometheusRule"): PrometheusRuleSpec,
 }
 
 

@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 
 from local.services import SERVICES
 
+from . import operators
 from .manifests import FOLDER
 
 YAML_FILES = sorted(
@@ -36,8 +37,11 @@ def test_a_file_is_yaml_and_somebody_uses_it(path: Path) -> None:
     assert load(path)
 
     outermost = {FOLDER / "overlays" / name for name in ("dev", "prod", "keda")}
-    # For Helm, and for overlays of whoever operates it.
-    by_hand = {FOLDER / "prometheus-adapter.yaml", FOLDER / "components" / "telemetry"}
+    by_hand = {
+        FOLDER / "prometheus-adapter.yaml",  # for Helm
+        FOLDER / "monitoring",  # where there is a Prometheus operator
+        FOLDER / "components" / "telemetry",  # for overlays of whoever operates it
+    }
     used = {target for each in KUSTOMIZATIONS for target in named_by(each)} | outermost | by_hand
     assert path in used or (path.name == "kustomization.yaml" and path.parent in used)
 
@@ -74,3 +78,27 @@ def test_the_adapter_makes_the_metric_that_autoscalers_ask_for_out_of_one_that_e
     series, _, _ = rule["seriesQuery"].partition("{")
     assert series.removesuffix("_bucket") in {metric.name for metric in REGISTRY.collect()}
     assert f"{series}{{<<.LabelMatchers>>}}" in rule["metricsQuery"]
+
+
+def test_prometheus_finds_the_processes_under_the_labels_that_rules_know() -> None:
+    [monitor] = load(FOLDER / "monitoring" / "pods.yaml")
+    spec = monitor["spec"]
+    [endpoint] = spec["podMetricsEndpoints"]
+    [base] = load(FOLDER / "base" / "kustomization.yaml")
+
+    operators.validate(monitor)
+    assert spec["podTargetLabels"] == ["service", "process"]
+    assert base["labels"][0]["pairs"][spec["jobLabel"]] == "medic"
+    for process in spec["selector"]["matchExpressions"][0]["values"]:
+        deployment, *_ = load(FOLDER / "base" / "service" / f"{process}.yaml")
+        [container] = deployment["spec"]["template"]["spec"]["containers"]
+        assert endpoint["port"] in {port["name"] for port in container["ports"]}
+
+
+def test_rules_are_those_of_every_other_prometheus() -> None:
+    [manifest] = load(FOLDER / "monitoring" / "rules.yaml")
+    folder = FOLDER.parent / "observability" / "prometheus" / "rules"
+    groups = [group for path in sorted(folder.glob("*.yml")) for group in load(path)[0]["groups"]]
+
+    operators.validate(manifest)
+    assert manifest["spec"]["groups"] == groups, "make rules"
