@@ -177,7 +177,7 @@ def test_a_database_has_more_connections_than_all_its_pods_may_open(cluster: Clu
             deployment = cluster.named("Deployment", pod.owner)
             copies = most.get(pod.owner) or deployment["spec"]["replicas"]
             pool = int(environment(cluster, main(pod), SECRETS)["DATABASE_POOL_SIZE"])
-            # One more copy during a rollout; a pool for SQL, one for the ORM, and a few beside them.
+            # One more copy during a rollout; a pool for SQL, one for the ORM, and a few more.
             wanted += (copies + 1) * (2 * pool + 3)
 
         allowed = int(database["spec"]["postgresql"]["parameters"]["max_connections"])
