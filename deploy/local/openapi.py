@@ -116,6 +116,7 @@ def merged(documents: Documents) -> Json:
             schemas[renamed[service][name]] = schema
         securities |= document["components"]["securitySchemes"]
     for operation in operations_of({"paths": paths}):
+        _as_of_3_1(operation["responses"])
         add_problem(TooMany, operation["responses"])  # the gateway's own limit of requests
     examples = _examples_named(paths)
     responses = _responses_named(paths)
@@ -138,6 +139,15 @@ def merged(documents: Documents) -> Json:
             "securitySchemes": {name: securities[name] for name in sorted(schemes)},
         },
     }
+
+
+def _as_of_3_1(responses: Json) -> None:
+    """A stream's events are described as OpenAPI 3.2 does; 3.1 has no word for them."""
+    for response in responses.values():
+        for content in response.get("content", {}).values():
+            if "itemSchema" in content:
+                content["x-itemSchema"] = content.pop("itemSchema")
+                content["schema"] = {"type": "string"}
 
 
 def operations_of(document: Json) -> Iterator[Json]:

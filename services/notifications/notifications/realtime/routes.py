@@ -25,8 +25,7 @@ _STREAM: dict[int | str, dict[str, Any]] = {
         "description": "Events until either side has enough; `id` resumes as `Last-Event-ID`.",
         "content": {
             "text/event-stream": {
-                "schema": {"type": "string"},
-                "x-itemSchema": {  # for one event; OpenAPI 3.1 itself has no word for it
+                "itemSchema": {
                     "type": "object",
                     "properties": {
                         "event": {"type": "string"},
@@ -34,7 +33,7 @@ _STREAM: dict[int | str, dict[str, Any]] = {
                         "id": {"type": "string"},
                         "retry": {"type": "integer", "minimum": 0},
                     },
-                },
+                }
             }
         },
     }
