@@ -9,12 +9,21 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import aiohttp
 import asyncpg
 
-from bench.under_load import RUN_FOLDER, Clinic, Person, Slot, introduced, spread
+from bench.under_load import (
+    RUN_FOLDER,
+    Clinic,
+    Person,
+    Slot,
+    introduced,
+    processor_seconds,
+    spread,
+)
 
 REPORT_EVERY = 60.0
 SERVICES = ("availability", "bookings", "reservations", "notifications", "calendar-sync")
@@ -41,6 +50,24 @@ class Outage:
             for database in self._databases
         ]
         return sum(counted)
+
+    async def clock(self) -> datetime:
+        now: datetime = await self._databases[0].fetchval("SELECT clock_timestamp()")
+        return now
+
+    async def drained(self, since: datetime) -> list[tuple[str, int, float]]:
+        """By service: how many events had waited at that instant, and how long they took to leave,
+        from the first to the last."""
+        found = []
+        for service, database in zip(SERVICES, self._databases, strict=True):
+            row = await database.fetchrow(
+                "SELECT count(*), extract(epoch FROM max(published_at) - min(published_at))::float "
+                "FROM outbox WHERE published_at > $1 AND occurred_at <= $1",
+                since,
+            )
+            if row[0] > 1:
+                found.append((service, row[0], row[1]))
+        return found
 
     async def flows(self) -> bool:
         """Whether anything has been published in the last second."""
@@ -90,19 +117,21 @@ async def broker_outage(
     print(f"the broker is off for {seconds:.0f} s; {len(slots)} timeslots are free")
     began = time.monotonic()
     await _book_until(began + seconds, outage, slots, people, per_second)
-    waiting = await outage.backlog()
     print(f"reserve + confirm meanwhile: {spread(outage.times)}")
 
-    started = time.monotonic()
+    used, started, since = processor_seconds(), time.monotonic(), await outage.clock()
     await _supervisor("start", "servers:rabbitmq")
     while not await outage.flows():  # noqa: ASYNC110 -- nobody tells
         await asyncio.sleep(0.01)
-    flowing = time.monotonic()
-    print(f"the first event left {flowing - started:.1f} s after the broker's start")
+    print(f"the first event left {time.monotonic() - started:.1f} s after the broker's start")
     while await outage.backlog():  # noqa: ASYNC110 -- nobody tells
         await asyncio.sleep(0.01)
-    took = time.monotonic() - flowing
-    print(f"{waiting} events in {took:.1f} s: {waiting / took:.0f}/s")
+    for service, events, took in await outage.drained(since):
+        worked = processor_seconds()[f"{service}-worker"] - used[f"{service}-worker"]
+        print(
+            f"{service}: {events} events in {took:.1f} s, {events / took:.0f}/s; its worker used "
+            f"{worked:.1f} s of processor time, also for what it was told"
+        )
     await outage.tell(began)
 
 
