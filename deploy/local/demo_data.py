@@ -13,7 +13,7 @@ from typing import Any
 from local.api import Api
 from local.console import WentWrong
 from local.keys import SigningKey
-from local.services import Service
+from local.services import CURRENT, Release, Service
 from local.tokens import token
 
 
@@ -61,13 +61,16 @@ def patients() -> tuple[Patient, ...]:
 
 
 async def load_providers(
-    service: Service, settings: Mapping[str, str], key: SigningKey
+    service: Service,
+    settings: Mapping[str, str],
+    key: SigningKey,
+    release: Release = CURRENT,
 ) -> tuple[Provider, ...]:
     """What availability's loader has put there, or found there from an earlier run."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", f"{service.package}.demo"),
-        cwd=service.folder,
-        env=os.environ | settings,
+        cwd=release.folder(service),
+        env={**os.environ, **settings, **release.environment(service)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -31,10 +31,12 @@ class Gateway:
     folder: Path
     port: int
     upstreams: Mapping[str, str]
-    """Service name to host:port."""
+    """Service name to host:port; of several copies with commas between them."""
     files: int
     settings: Mapping[str, str] = field(default_factory=dict)
     template: Path = TEMPLATE
+    reloads: bool = False
+    """Whether SIGHUP makes it read its configuration anew; killing it then leaves its workers."""
 
     def create(self) -> None:
         """Write the configuration."""
@@ -49,14 +51,17 @@ class Gateway:
             **self.settings,
         }
         for service, address in self.upstreams.items():
-            values[f"{service.upper().replace('-', '_')}_ADDRESS"] = address
+            values[f"{service.upper().replace('-', '_')}_ADDRESS"] = address.replace(
+                ",", " max_fails=0; server "
+            )
         write_private(self.folder / "nginx.conf", fill_in(self.template.read_text(), values))
 
     def command(self) -> tuple[str, ...]:
+        # One process: killing it leaves no worker behind that would keep the port.
+        alone = "" if self.reloads else " master_process off;"
         return (
             *(str(self.nginx), "-p", f"{self.folder}/", "-c", "nginx.conf", "-e", "stderr"),
-            # One process: killing it leaves no worker behind that would keep the port.
-            *("-g", "daemon off; master_process off;"),
+            *("-g", f"daemon off;{alone}"),
         )
 
     def program(self) -> Program:

@@ -1,11 +1,14 @@
 """The five services: their settings on this machine, their processes, and their health."""
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
-from local.folder import CHECKOUT
+from local.folder import CHECKOUT, RunFolder
+from local.ports import Ports
 from local.processes import Program
 from local.tokens import AUDIENCE
 from shared.settings import DEVELOPMENT_ISSUER
@@ -27,10 +30,32 @@ class Service:
         return CHECKOUT / "services" / self.name
 
 
+NO_SETTINGS: Mapping[str, str] = {}
+
 SERVICES = tuple(
     Service(name)
     for name in ("availability", "bookings", "reservations", "notifications", "calendar-sync")
 )
+
+
+@dataclass(frozen=True)
+class Release:
+    """The services' code of one commit, unpacked at ``root``."""
+
+    root: Path
+
+    def folder(self, service: Service) -> Path:
+        return self.root / "services" / service.name
+
+    def environment(self, service: Service) -> Mapping[str, str]:
+        """What makes the virtual environment's Python run this code and not this checkout's."""
+        if self == CURRENT:
+            return {}
+        places = (self.root / "shared", self.folder(service))
+        return {"PYTHONPATH": os.pathsep.join(map(str, places))}
+
+
+CURRENT = Release(CHECKOUT)
 
 
 @dataclass(frozen=True)
@@ -54,9 +79,46 @@ class Surroundings:
     worker_ports: Mapping[str, int]
     telemetry: Mapping[str, str] = field(default_factory=dict)
     """OpenTelemetry's variables of whoever has started the system."""
+    inner: Mapping[str, str] = field(default_factory=dict)
+    """Where services find each other, if not at each other's ``address``."""
+
+    @classmethod
+    def of(
+        cls,
+        folder: RunFolder,
+        ports: Ports,
+        *,
+        databases: Mapping[str, str],
+        amqp_url: str,
+        public_url: str,
+        log_level: str = "INFO",
+        telemetry: Mapping[str, str] = NO_SETTINGS,
+        copy: str = "",
+    ) -> Self:
+        """The folder's secrets, and ports of this ``copy`` of every process."""
+        return cls(
+            databases=databases,
+            amqp_url=amqp_url,
+            smtp_url=f"smtp://127.0.0.1:{ports['smtp']}",
+            public_url=public_url,
+            jwks=folder.keys / "jwks.json",
+            service_secret=folder.secret("between services"),
+            reservation_token_secret=folder.secret("reservation tokens"),
+            calendar_link_secret=folder.secret("calendar links"),
+            calendar_keys=f"local:{folder.secret('calendar credentials')}=",
+            pusher_secret=folder.secret("pusher"),
+            webhook_key=folder.secret("webhooks"),
+            log_level=log_level,
+            telemetry=telemetry,
+            api_ports={s.name: ports[api_name(s) + copy] for s in SERVICES},
+            worker_ports={s.name: ports[worker_name(s) + copy] for s in SERVICES},
+        )
 
     def address(self, service: str) -> str:
         return f"127.0.0.1:{self.api_ports[service]}"
+
+    def _inner_address(self, service: str) -> str:
+        return self.inner.get(service) or self.address(service)
 
     def settings(self, service: Service) -> dict[str, str]:
         """The environment that this service's processes read."""
@@ -76,14 +138,14 @@ class Surroundings:
         match service.name:
             case "bookings":
                 own = {
-                    "CALENDAR_SYNC_URL": f"http://{self.address('calendar-sync')}",
-                    "NOTIFICATIONS_URL": f"http://{self.address('notifications')}",
-                    "RESERVATIONS_URL": f"http://{self.address('reservations')}",
+                    "CALENDAR_SYNC_URL": f"http://{self._inner_address('calendar-sync')}",
+                    "NOTIFICATIONS_URL": f"http://{self._inner_address('notifications')}",
+                    "RESERVATIONS_URL": f"http://{self._inner_address('reservations')}",
                 }
             case "reservations":
                 own = {
-                    "AVAILABILITY_URL": f"http://{self.address('availability')}",
-                    "BOOKINGS_URL": f"http://{self.address('bookings')}",
+                    "AVAILABILITY_URL": f"http://{self._inner_address('availability')}",
+                    "BOOKINGS_URL": f"http://{self._inner_address('bookings')}",
                     "RESERVATION_TOKEN_SECRET": self.reservation_token_secret,
                 }
             case "notifications":
@@ -106,12 +168,17 @@ class Surroundings:
         return {**every, **own, **self.telemetry}
 
 
-def programs(surroundings: Surroundings) -> list[Program]:
-    """An API process and a worker process for each service."""
+def programs(
+    surroundings: Surroundings, *, release: Release = CURRENT, copy: str = ""
+) -> list[Program]:
+    """An API process and a worker process for each service; ``copy`` ends their names."""
     return [
         program
         for service in SERVICES
-        for program in (_api(service, surroundings), _worker(service, surroundings))
+        for program in (
+            _api(service, surroundings, release, copy),
+            _worker(service, surroundings, release, copy),
+        )
     ]
 
 
@@ -123,9 +190,9 @@ def worker_name(service: Service) -> str:
     return f"{service.name}-worker"
 
 
-def _api(service: Service, surroundings: Surroundings) -> Program:
+def _api(service: Service, surroundings: Surroundings, release: Release, copy: str) -> Program:
     return Program(
-        name=api_name(service),
+        name=api_name(service) + copy,
         group="services",
         command=(
             *(sys.executable, "-m", "uvicorn", "--factory", f"{service.package}.app:make_app"),
@@ -135,18 +202,22 @@ def _api(service: Service, surroundings: Surroundings) -> Program:
             *("--timeout-keep-alive", "30", "--timeout-graceful-shutdown", "5"),
             *("--ws-max-size", "65536"),
         ),
-        folder=service.folder,
-        environment=surroundings.settings(service),
+        folder=release.folder(service),
+        environment={**surroundings.settings(service), **release.environment(service)},
     )
 
 
-def _worker(service: Service, surroundings: Surroundings) -> Program:
+def _worker(service: Service, surroundings: Surroundings, release: Release, copy: str) -> Program:
     port = str(surroundings.worker_ports[service.name])
     return Program(
-        name=worker_name(service),
+        name=worker_name(service) + copy,
         group="services",
         command=(sys.executable, "-m", f"{service.package}.worker"),
-        folder=service.folder,
-        environment=surroundings.settings(service) | {"WORKER_PORT": port},
+        folder=release.folder(service),
+        environment={
+            **surroundings.settings(service),
+            **release.environment(service),
+            "WORKER_PORT": port,
+        },
         stop_seconds=15,
     )

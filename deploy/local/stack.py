@@ -129,21 +129,13 @@ class Stack:
         self._radicale = Radicale.of(folder, port=ports["radicale"])
         port = choices.port or ports["gateway"]
         self.base_url = f"http://127.0.0.1:{port}"
-        self._surroundings = Surroundings(
+        self._surroundings = Surroundings.of(
+            folder,
+            ports,
             databases=self._databases.urls(),
             amqp_url=servers.amqp_url,
-            smtp_url=f"smtp://127.0.0.1:{self._smtp_port}",
             public_url=f"http://localhost:{port}",
-            jwks=folder.keys / "jwks.json",
-            service_secret=folder.secret("between services"),
-            reservation_token_secret=folder.secret("reservation tokens"),
-            calendar_link_secret=folder.secret("calendar links"),
-            calendar_keys=f"local:{folder.secret('calendar credentials')}=",
-            pusher_secret=folder.secret("pusher"),
-            webhook_key=folder.secret("webhooks"),
             log_level=choices.log_level,
-            api_ports={s.name: ports[services.api_name(s)] for s in SERVICES},
-            worker_ports={s.name: ports[services.worker_name(s)] for s in SERVICES},
             telemetry=choices.telemetry,
         )
         self._gateway = Gateway(

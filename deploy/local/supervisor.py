@@ -18,7 +18,8 @@ from pathlib import Path
 
 from local.console import Console, WentWrong
 from local.folder import RunFolder, write_private
-from local.leftovers import SUPERVISOR, Register, end
+from local.leftovers import SUPERVISOR, Register
+from local.leftovers import end as end_processes
 from local.processes import Program, log_of, supervisor_config
 from local.waiting import wait_for
 
@@ -111,6 +112,22 @@ class Supervisor:
         except xmlrpc.client.Fault as fault:
             raise WentWrong(f"{name} could not be started: {fault.faultString}") from None
 
+    async def end(self, name: str) -> None:
+        """Have one program end as its kind ends, and not start again; returns when it is gone."""
+        await asyncio.to_thread(self._end, name)
+
+    def _end(self, name: str) -> None:
+        program = self._programs[name]
+        with self._rpc(program.stop_seconds + 10) as rpc:
+            rpc.supervisor.stopProcess(f"{program.group}:{name}", True)
+
+    def pid_of(self, name: str) -> int:
+        """The program's present process."""
+        program = self._programs[name]
+        with self._rpc() as rpc:
+            info = rpc.supervisor.getProcessInfo(f"{program.group}:{name}")
+        return int(info["pid"])  # type: ignore[index, call-overload]
+
     async def until_ready(
         self, name: str, look: Callable[[], Awaitable[bool]], *, limit: float = 180
     ) -> None:
@@ -153,7 +170,7 @@ class Supervisor:
             self._process.kill()
             await self._process.wait()
         self._new_lines()
-        await end(self._register.processes(), patience=3)
+        await end_processes(self._register.processes(), patience=3)
         self._register.forget()
         with suppress(OSError):
             self._socket.unlink(missing_ok=True)
@@ -211,8 +228,9 @@ class Supervisor:
         except OSError:
             return False
 
-    def _rpc(self) -> xmlrpc.client.ServerProxy:
-        return xmlrpc.client.ServerProxy("http://supervisord", transport=_OverSocket(self._socket))
+    def _rpc(self, patience: float = 10) -> xmlrpc.client.ServerProxy:
+        transport = _OverSocket(self._socket, patience)
+        return xmlrpc.client.ServerProxy("http://supervisord", transport=transport)
 
 
 def _put_aside(log: Path) -> None:
@@ -239,8 +257,8 @@ def end_with_parent() -> None:
 
 
 class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=10)
+    def __init__(self, path: Path, patience: float) -> None:
+        super().__init__("localhost", timeout=patience)
         self._path = path
 
     def connect(self) -> None:
@@ -254,11 +272,12 @@ class _Connection(http.client.HTTPConnection):
 
 
 class _OverSocket(xmlrpc.client.Transport):
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, patience: float) -> None:
         super().__init__()
         self._path = path
+        self._patience = patience
 
     def make_connection(self, host: object) -> http.client.HTTPConnection:
-        connection = _Connection(self._path)
+        connection = _Connection(self._path, self._patience)
         self._connection = (str(host), connection)  # which the transport closes in the end
         return connection
