@@ -87,6 +87,10 @@ torture-planted: $(VENV)/.made ## bugs planted in a copy, and which promise foun
 audit: $(VENV)/.made ## whether the audit trail of what runs is untouched (ARGS='--appointment ID')
 	@$(OF_WHAT_RUNS) $(PYTHON) -m bookings.audit verify $(ARGS)
 
+.PHONY: vulnerabilities
+vulnerabilities: $(VENV)/.made ## whether anything is known against the pinned packages (asks the registry)
+	@exec env PYTHONPATH=deploy $(PYTHON) -m local.vulnerabilities
+
 .PHONY: logs
 logs: ## follow the logs of everything that runs (or NAME=bookings-api)
 	@exec tail -n 20 -F '$(RUN_DIR)'/logs/$(or $(NAME),*).log
