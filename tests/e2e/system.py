@@ -176,6 +176,11 @@ class Caller:
         content = {"json": body} if body is not None else {}
         return await self._client.request(method, path, headers=headers, **content, **more)
 
+    async def raw(self, method: str, path: str, **more: Any) -> Response:
+        """One request with nothing added but who asks, and that what it sends is JSON."""
+        headers = self._headers | {"Content-Type": "application/json"}
+        return await self._client.request(method, path, headers=headers, **more)
+
     async def insist(
         self, method: str, path: str, body: Json | None = None, *, limit: float = 30
     ) -> Response:

@@ -20,6 +20,7 @@ Json = dict[str, Any]
 SERVICES = ("availability", "bookings", "reservations", "notifications", "calendar-sync")
 METHODS = ("get", "put", "post", "patch", "delete")
 
+KEY = "idempotencyKey"
 NOBODY = "http://127.0.0.1:1/"
 PUBLIC_URL = "https://clinic.example"
 _SETTINGS: Mapping[str, type[ServiceSettings]] = {
@@ -40,6 +41,7 @@ _OWN: Mapping[str, Json] = {
         "twilio_account_sid": f"AC{'0' * 32}",
         "twilio_auth_token": "a-token-of-twilio-for-tests-only",
         "twilio_from": "Clinic",
+        "webhook_opened_hosts": "hooks.test",
         "twilio_url": NOBODY.rstrip("/"),
     },
     "calendar-sync": {
@@ -108,17 +110,19 @@ class Operation:
         return f"{path}?{query}" if query else path
 
     def body(self) -> Any:
-        """A body that its schema allows; None when it takes none."""
+        """A body that its schema allows, with a key of its own; None when it takes none."""
         schema = self.body_schema
         if schema is None:
             return None
         known = BODIES.get(str(self), {})
         made = sample(schema, self.document)
-        return made | known if isinstance(made, dict) else made
+        if not isinstance(made, dict):
+            return made
+        key = {KEY: uuid4().hex} if KEY in schema.get("properties", {}) else {}
+        return made | known | key
 
 
-def operations(service: str, app: FastAPI) -> Iterator[Operation]:
-    document = app.openapi()
+def operations(service: str, document: Json) -> Iterator[Operation]:
     for path, methods in document["paths"].items():
         for method in METHODS:
             if method in methods:
@@ -185,33 +189,59 @@ def _text(schema: Json) -> str:
 def _in_path(name: str) -> str:
     if name.endswith("Id") and name != "appId":
         return str(uuid4())
-    return {"appId": "1", "kind": "google", "name": "confirmed"}.get(name, "A" * 43)
+    return {"appId": "1", "kind": "google", "name": "confirmed"}.get(name, "A" * 32)
 
 
 def _in_query(parameter: Json, document: Json) -> str:
     value = sample(parameter["schema"], document)
-    return str(value[0] if isinstance(value, list) else value)
+    return str((value or ["x"])[0] if isinstance(value, list) else value)
 
 
-BODIES: Mapping[str, Json] = {}
+_HOOK: Json = {"url": "https://hooks.test/medic"}
+_HASH: Json = {"tokenHash": "0" * 64}
+BODIES: Mapping[str, Json] = {
+    "POST /v1/availability/search": {"providerIds": [str(uuid4())]},
+    "POST /internal/holds": _HASH,
+    "POST /internal/holds/{appointmentId}/extend": _HASH,
+    "POST /v1/bookings": {"reservationToken": "A" * 32},
+    "POST /v1/appointments/{appointmentId}/reschedule": {"reservationToken": "A" * 32},
+    "POST /v1/providers/{providerId}/appointments": {"reservationToken": "A" * 32},
+    "POST /v1/providers/{providerId}/webhook-endpoints": _HOOK,
+    "PUT /v1/providers/{providerId}/webhook-endpoints/{endpointId}": _HOOK,
+    "POST /v1/webhook-endpoints": _HOOK,
+    "PUT /v1/webhook-endpoints/{endpointId}": _HOOK,
+}
 """Fields that make a sample one that the rules between its fields allow, too."""
 
 
-def fields(schema: Json, document: Json, place: tuple[str | int, ...] = ()) -> Iterator[Any]:
-    """Every field inside, with its schema: ``(("days", 0, "weekday"), {…})``."""
+Place = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a body: ``days.0.weekday``."""
+
+    place: Place
+    schema: Json
+
+    def __str__(self) -> str:
+        return ".".join(str(step) for step in self.place)
+
+
+def fields(schema: Json, document: Json, place: Place = ()) -> Iterator[Field]:
+    """Every field inside, also of lists' entries."""
     schema = resolved(schema, document)
     if schema.get("type") == "object":
-        for name, each in schema.get("properties", {}).items():
-            yield (*place, name), each
-            yield from fields(each, document, (*place, name))
-    elif schema.get("type") == "array" and len(place) < 6:
-        yield (*place, 0), schema["items"]
-        yield from fields(schema["items"], document, (*place, 0))
+        inner = schema.get("properties", {}).items()
+    else:
+        inner = [(0, schema["items"])] if schema.get("type") == "array" else []
+    for step, each in inner:
+        here = (*place, step)
+        yield Field(here, resolved(each, document))
+        yield from fields(each, document, here)
 
 
-def with_value(
-    body: Any, place: tuple[str | int, ...], value: Any, schema: Json, document: Json
-) -> Any:
+def with_value(body: Any, place: Place, value: Any, schema: Json, document: Json) -> Any:
     """The body with this value at this place, whose neighbours are made up where they lack."""
     if not place:
         return value

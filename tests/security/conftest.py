@@ -10,7 +10,12 @@ from fastapi import FastAPI
 from structlog.testing import capture_logs
 
 from availability.answers import Answers
+from calendar_sync.consumers import HANDLERS
 from shared.auth import ServiceTokens
+from shared.db import Database
+from shared.events.envelope import Event
+from shared.events.provider import ProviderUpdated
+from shared.ids import new_id
 from shared.testing.tokens import AUDIENCE, ISSUER, SERVICE_SECRET, MakeToken
 
 from .apis import SERVICES, Operation, app_of, operations
@@ -46,7 +51,7 @@ def log() -> Iterator[list[MutableMapping[str, Any]]]:
 
 @pytest.fixture(scope="session")
 def every_operation(apps: Apps) -> list[Operation]:
-    return [each for service, app in apps.items() for each in operations(service, app)]
+    return [each for service, app in apps.items() for each in operations(service, app.openapi())]
 
 
 @pytest.fixture(scope="session", params=SERVICES)
@@ -66,7 +71,7 @@ async def app(service_folder: Path, settings_values: dict[str, Any]) -> AsyncIte
 @pytest.fixture
 def own_operations(service_folder: Path, app: FastAPI) -> list[Operation]:
     """What this API offers."""
-    return list(operations(service_folder.name, app))
+    return list(operations(service_folder.name, app.openapi()))
 
 
 @pytest.fixture
@@ -85,3 +90,33 @@ def shown(make_token: MakeToken) -> Shown:
         return [("authorization", f"Bearer {token}"), ("content-type", "application/json")]
 
     return headers
+
+
+@pytest.fixture
+async def provider_id(service_folder: Path, database: Database) -> UUID:
+    """A provider; calendar-sync has heard of them."""
+    if service_folder.name != "calendar-sync":
+        return uuid4()
+    known = ProviderUpdated(
+        id=uuid4(),
+        version=1,
+        name="Dr. Eleni Ioannou",
+        email=None,
+        phone=None,
+        language="el",
+        timezone="Europe/Athens",
+        is_active=True,
+        locations=[],
+    )
+    async with database.transaction() as db:
+        event = Event[Any](
+            id=new_id(),
+            type=known.type,
+            source=known.source,
+            subject=known.subject,
+            sequence=known.sequence,
+            time="2026-01-01T00:00:00Z",
+            data=known,
+        )
+        await HANDLERS[ProviderUpdated](db, event)
+    return known.id

@@ -31,7 +31,7 @@ WITHOUT_TOKEN = {
     "POST /apps/{appId}/events": "the application signs; the gateway does not lead here",
     "POST /apps/{appId}/batch_events": "likewise",
     "GET /v1/calendar-feeds/{token}.ics": "calendar applications can show nothing but an address",
-    "GET /v1/calendar-connections/oauth/{kind}/callback": "back from a consent: state, cookie",
+    "GET /v1/calendar-connections/oauth/{kind}/callback": "a way back: state and cookie",
     "POST /v1/webhooks/calendar/google": "Google shows its channel's token",
     "POST /v1/webhooks/calendar/microsoft": "Microsoft shows its subscription's clientState",
     "POST /v1/webhooks/calendar/microsoft/lifecycle": "likewise",
