@@ -62,7 +62,7 @@ def try_one(bug: Bug, seed: int) -> list[Line]:
                     *(python, "-m", "tests.torture", "run", "--folder", str(folder)),
                     *("--minutes", str(bug.seconds / 60), "--period", str(bug.period)),
                     *("--seed", str(seed), "--only", bug.only, "--patients", "6"),
-                    *("--settle", "25", "--safety-only"),
+                    *("--settle", "25", "--safety-only", "--no-rebuild"),
                 ],
                 cwd=tree,
                 stdout=log,
