@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from shared.garbage import spare_the_collector
 from shared.settings import ServiceSettings
 
 
@@ -14,5 +15,7 @@ async def spans_exported(settings: ServiceSettings, service: str) -> AsyncIterat
         return
     from shared.observability.recording import exporting
 
+    # What has just been loaded stays too.
+    spare_the_collector()
     async with exporting(settings, settings.traces_url, service):
         yield
