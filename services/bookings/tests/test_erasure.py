@@ -12,6 +12,7 @@ import pytest
 from bookings import consumers
 from bookings.audit import verify
 from bookings.erasures import OLDEST, OPEN, measure
+from bookings.use_cases.confirm import Details, confirm_appointment
 from shared.auth import ServiceTokens
 from shared.db import Database
 from shared.events.erasure import (
@@ -27,7 +28,7 @@ from shared.testing.tokens import SERVICE_SECRET
 
 from .builders import Clinic, a_clinic, a_patient, an_event, tomorrow
 from .moving import broken_rows
-from .stage import As, after, trail
+from .stage import As, after, as_it_is, trail
 
 MARKERS = {
     "name": "Zyxmark Name",
@@ -474,6 +475,46 @@ async def test_of_twenty_who_book_and_one_who_erases_nothing_old_is_left(
     assert active == 0
     assert await left(database) == []
     assert await broken_rows(database) == []
+
+
+async def test_what_becomes_an_appointment_meanwhile_is_not_cancelled_unasked(
+    life: Life, database: Database
+) -> None:
+    await life.profile()
+    token, id_ = await life.hold(tomorrow(9))
+    token_hash = sha256(token.encode()).digest()
+
+    async def somebody_waits() -> None:
+        while True:
+            async with database.reading() as db:
+                waiting = await db.fetchval(
+                    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+                    "AND datname = current_database()"
+                )
+            if waiting:
+                return
+            await asyncio.sleep(0.01)
+
+    async with database.transaction() as db:
+        await confirm_appointment(db, token_hash, Details(), user_id=life.patient)
+        asked = asyncio.create_task(life.erase())
+        await asyncio.wait_for(somebody_waits(), 20)
+    refused = await asked
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "appointments_to_come")
+    assert (await as_it_is(database, id_)).status == "pending"
+
+
+async def test_of_twenty_erasures_at_once_each_is_one(life: Life, database: Database) -> None:
+    await life.profile()
+
+    answers = await asyncio.gather(*(life.erase() for _ in range(20)))
+
+    assert {answer.status_code for answer in answers} == {202}
+    async with database.reading() as db:
+        versions = await db.fetch("SELECT version FROM erasure_requests ORDER BY version")
+    assert [row["version"] for row in versions] == list(range(2, 22))
+    assert await left(database) == []
 
 
 async def test_an_unknown_contact_is_a_stranger_to_the_provider(
