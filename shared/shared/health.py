@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Self
 
 from aio_pika.abc import AbstractConnection
+from prometheus_client import Gauge
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -21,6 +22,12 @@ from shared.messaging.broker import (
 from shared.observability import metrics_response
 
 _TIMEOUT = 2.0
+
+_ANSWERS = Gauge(
+    "readiness_need_answers",
+    "1 when what the process needs has answered its last probe, else 0.",
+    ["need"],
+)
 
 
 class Readiness:
@@ -48,7 +55,10 @@ class Readiness:
             database, broker = await asyncio.gather(
                 self._database_answers(), self._broker_answers()
             )
-        return {"database": database, "broker": broker}
+        answers = {"database": database, "broker": broker}
+        for need, does_answer in answers.items():
+            _ANSWERS.labels(need).set(does_answer)
+        return answers
 
     async def _database_answers(self) -> bool:
         try:

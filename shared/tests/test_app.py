@@ -74,6 +74,9 @@ async def _be_undone(request: Request, times: int) -> None:
         raise Refused
 
 
+ANSWERS = "readiness_need_answers"
+
+
 @pytest.fixture
 async def app(jwks_file: Path, database_url: str) -> AsyncIterator[FastAPI]:
     app = make_toy_api(toy_settings(jwks_file, database_url), routers=[router])
@@ -253,6 +256,8 @@ async def test_ready_while_the_database_answers_even_without_the_broker(app: Fas
 
     assert answer.status == 200
     assert answer.json() == {"database": True, "broker": False}
+    told = {need: REGISTRY.get_sample_value(ANSWERS, {"need": need}) for need in answer.json()}
+    assert told == {"database": 1, "broker": 0}
 
 
 async def test_without_its_database_an_api_lives_but_is_not_ready(jwks_file: Path) -> None:
@@ -266,6 +271,7 @@ async def test_without_its_database_an_api_lives_but_is_not_ready(jwks_file: Pat
 
     assert alive.status == 200
     assert (ready.status, ready.json()["database"]) == (503, False)
+    assert REGISTRY.get_sample_value(ANSWERS, {"need": "database"}) == 0
     for refused in (by_sql, by_orm):
         assert refused.status == 503
         assert refused.json()["code"] == "try_again"

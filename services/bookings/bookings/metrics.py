@@ -31,8 +31,7 @@ UNITS_LOST = Counter(
 )
 
 # A rate needs a beginning: what has not happened yet has happened no times.
-for _action in Action:
-    CHANGES.labels(_action.value)
+_COUNTED = {action: CHANGES.labels(action.value) for action in Action}
 
 _ENDING = frozenset(
     {Action.CANCELLED_BY_PATIENT, Action.CANCELLED_BY_PROVIDER, Action.CANCELLED_BY_SYSTEM}
@@ -65,7 +64,7 @@ def count(db: Connection, changed: Appointment, action: Action) -> None:
 
 
 def _count(changed: Appointment, action: Action) -> None:
-    CHANGES.labels(action.value).inc()
+    _COUNTED[action].inc()
     if action in _SPOKEN:
         HELD_FOR.observe(max((changed.updated_at - changed.created_at).total_seconds(), 0))
     ended = changed.cancellation if action in _ENDING else None

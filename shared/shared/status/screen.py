@@ -137,9 +137,12 @@ def _calendars(facts: Facts) -> str:
         return "calendars: unknown while calendar-sync-worker does not answer"
     copies = max(len([c for c in facts.copies_of(worker) if c.ready is not None]), 1)
     counts = {state: round(count / copies) for state, count in states.items()}
+    connected, broken = counts.get("connected", 0), counts.get("broken", 0)
+    if not connected and not broken:
+        return "calendars: none connected"
     read = facts.each(worker, "calendar_oldest_read_timestamp_seconds", "kind", max)
     age = span(max(facts.now - min(read.values()), 0)) if read else "-"
     return (
-        f"calendars: {counts.get('connected', 0)} connected, read {age} ago at the latest · "
-        f"{counts.get('broken', 0)} broken, which only their providers can mend"
+        f"calendars: {connected} connected, read {age} ago at the latest · "
+        f"{broken} broken, which only their providers can mend"
     )
