@@ -110,6 +110,11 @@ def test_promtool_agrees(tmp_path: Path) -> None:
     config = tmp_path / "prometheus.yml"
     config.write_text(CONFIG.read_text().replace("/etc/prometheus", str(CONFIG.parent)))
 
-    for command in (["check", "config", str(config)], ["check", "rules", *map(str, RULE_FILES)]):
+    stories = str(Path(__file__).with_name("rules_test.yml"))
+    for command in (
+        ["check", "config", str(config)],
+        ["check", "rules", *map(str, RULE_FILES)],
+        ["test", "rules", stories],
+    ):
         check = subprocess.run([promtool, *command], capture_output=True, text=True, check=False)
         assert check.returncode == 0, check.stdout + check.stderr
