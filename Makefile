@@ -66,12 +66,14 @@ rebuild: $(VENV)/.made ## make the read models of what runs anew from their hist
 	@$(OF_WHAT_RUNS) $(PYTHON) -m '$(or $(SERVICE),availability)'.rebuild
 
 .PHONY: bench
-bench: $(VENV)/.made ## the benchmarks, beside a private PostgreSQL (see bench/README.md)
-	@$(LOCAL) with-servers --only-postgres --durable --end-with-parent -- $(PYTHON) -m bench
+bench: $(VENV)/.made ## everything measured, in one table (bench/README.md); ONLY=events,growth for parts
+	@$(LOCAL) with-servers --durable --end-with-parent -- $(PYTHON) -m bench $(ONLY)
 
-.PHONY: bench-realtime
-bench-realtime: $(VENV)/.made ## from an event's commit to 1,000 connected clients, beside private servers
-	@$(LOCAL) with-servers --end-with-parent -- $(PYTHON) -m bench.realtime
+.PHONY: bench-results
+bench-results: $(VENV)/.made ## a page with plots, bench/RESULTS.md, of what `make bench` has measured
+	@$(PYTHON) -c 'import matplotlib' 2> /dev/null || \
+	    $(PYTHON) -m pip install -q --disable-pip-version-check --require-hashes -r requirements/plots.txt
+	@$(PYTHON) -m bench.results
 
 TORTURE = exec env PYTHONPATH=deploy $(PYTHON) -m tests.torture
 .PHONY: torture

@@ -1,6 +1,14 @@
-"""``make bench``: all that is measured on a stage of its own, one after the other."""
+"""``make bench``: all that is measured, one part after the other, and one table at the end.
+
+``python -m bench [PART,…]`` measures these parts; only a run of all of them is kept in
+``results.json``.
+"""
 
 import asyncio
+import sys
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Sequence
 
 from bench import (
     availability_http,
@@ -9,30 +17,96 @@ from bench import (
     bookings,
     bookings_scale,
     calendar,
+    events,
+    growth,
     notifications,
+    realtime,
+    results,
     telemetry,
     whole_path,
 )
+from bench.figures import Parts, Row, table
+from bench.machine import this_machine
 from bench.stage import stage
 
 
-async def main() -> None:
+async def _availability() -> list[Row]:
     async with stage("availability") as on:
-        await availability_pure.run(on)
-        await availability_http.run(on)
-        await availability_scale.run(on)
+        return [
+            *await availability_pure.run(on),
+            *await availability_http.run(on),
+            *await availability_scale.run(on),
+        ]
+
+
+async def _bookings() -> list[Row]:
     async with stage("bookings") as on:
-        await bookings.run(on)
-        await bookings_scale.lists(on)
-        await telemetry.run(on)
-    await whole_path.run()
+        return [*await bookings.run(on), *await bookings_scale.lists(on)]
+
+
+async def _events() -> list[Row]:
+    async with stage("bookings") as source, stage("notifications") as sink:
+        return await events.run(source, sink)
+
+
+async def _notifications() -> list[Row]:
     async with stage("notifications") as on:
-        await notifications.run(on)
-    async with stage("bookings") as young, stage("bookings") as old:
-        await bookings_scale.past(young, old)
+        return await notifications.run(on)
+
+
+async def _telemetry() -> list[Row]:
+    async with stage("bookings") as on:
+        return await telemetry.run(on)
+
+
+async def _realtime() -> list[Row]:
+    async with stage("bookings") as source, stage("notifications") as on:
+        return await realtime.run(source, on)
+
+
+async def _calendar() -> list[Row]:
     async with stage("calendar-sync", **calendar.SETTINGS) as on:
-        await calendar.run(on)
+        return await calendar.run(on)
+
+
+PARTS: dict[str, Callable[[], Awaitable[list[Row]]]] = {
+    "availability": _availability,
+    "bookings": _bookings,
+    "whole-path": whole_path.run,
+    "events": _events,
+    "notifications": _notifications,
+    "realtime": _realtime,
+    "calendar": _calendar,
+    "telemetry": _telemetry,
+    "growth": growth.run,
+}
+
+
+async def main(wanted: Sequence[str]) -> int:
+    """0 when every part could be measured, whatever it has found."""
+    if unknown := set(wanted) - PARTS.keys():
+        print(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+        return 2
+    began = time.monotonic()
+    machine = await this_machine()
+    parts: Parts = {}
+    for name in wanted or PARTS:
+        started = time.monotonic()
+        try:
+            parts[name] = await PARTS[name]()
+        except Exception:  # noqa: BLE001 -- one part that fails leaves the others their figures
+            traceback.print_exc()
+            print(f"{name}: not measured", flush=True)
+            continue
+        print(f"{name}: {time.monotonic() - started:.0f} s", flush=True)
+    machine["minutes"] = f"{(time.monotonic() - began) / 60:.0f}"
+    print(f"\n{table(parts)}")
+    if parts.keys() == PARTS.keys():
+        results.write(machine, parts)
+        print(f"kept in {results.FILE}; `make bench-results` makes a page of it")
+    return 0 if parts.keys() >= set(wanted or PARTS) else 1
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asked = ",".join(sys.argv[1:]).split(",")
+    sys.exit(asyncio.run(main([name for name in asked if name])))

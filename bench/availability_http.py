@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from statistics import median
 from typing import NamedTuple
 
+from bench.figures import Row, at_least
 from bench.load import CONNECTIONS, Outcome, get, load, load_after
 from bench.practice import Bookings, Practice, a_practice, book, fortnight
 from bench.stage import Stage
@@ -41,24 +42,30 @@ class Round(NamedTuple):
     """Of the server's processor time, for each request."""
 
 
-async def compare(on: Stage, lines: Sequence[Line]) -> None:
+async def compare(on: Stage, lines: Sequence[Line]) -> list[Row]:
     """In turns, so that whatever else the machine does meets all of them; the first is the measure.
 
-    Medians of the rounds, and of each round's ratios: of the rates, and of the processor time.
+    Medians of the rounds, and of each round's ratios.
     """
     rounds: list[list[Round]] = []
     for _ in range(ROUNDS):
         rounds.append([await _round(on, line) for line in lines])
+    rows = []
     for number, line in enumerate(lines):
         rate = median(each[number].per_second for each in rounds)
         share = median(each[number].per_second / each[0].per_second for each in rounds)
         busy = median(each[number].busy_ms for each in rounds)
-        of_time = median(each[0].busy_ms / each[number].busy_ms for each in rounds)
-        wanted = f"   (wanted {line.wanted:.0%})" if line.wanted else ""
-        print(
-            f"{line.name:<44}{rate:>8.0f}/s{share:>8.0%}"
-            f"{busy:>9.2f} ms of processor time{of_time:>8.0%}{wanted}"
+        rows.append(
+            Row(
+                name=f"{line.name} ({busy:.2f} ms of processor)",
+                figure=rate,
+                unit="/s",
+                ratio=share if number else None,
+                yardstick=lines[0].name if number else "",
+                wanted=at_least(line.wanted) if line.wanted else None,
+            )
         )
+    return rows
 
 
 async def _round(on: Stage, line: Line) -> Round:
@@ -68,12 +75,12 @@ async def _round(on: Stage, line: Line) -> Round:
     return Round(outcome.per_second, busy / outcome.requests * 1000)
 
 
-async def run(on: Stage) -> None:
+async def run(on: Stage) -> list[Row]:
     first_on = fortnight()
     practices = [await a_practice(on.database, first_on) for _ in range(CONNECTIONS)]
     async with on.database.transaction() as db:
-        made = [await book(db, each, first_on, 14, BOOKINGS) for each in practices]
-    print(f"\nthrough uvicorn, {made[0]} bookings, 14 days from {first_on}")
+        for each in practices:
+            await book(db, each, first_on, 14, BOOKINGS)
     await on.as_admin("VACUUM ANALYZE")
     bookings = Bookings(on.database, practices)
     await bookings.choose()
@@ -81,17 +88,17 @@ async def run(on: Stage) -> None:
         on.serving("bench.yardstick:make_app") as bare,
         on.serving("availability.app:make_app") as port,
     ):
-        await answers(on, bookings, first_on, bare, port)
+        return await answers(on, bookings, first_on, bare, port)
 
 
-async def answers(on: Stage, bookings: Bookings, first_on: date, bare: int, port: int) -> None:
+async def answers(on: Stage, bookings: Bookings, first_on: date, bare: int, port: int) -> list[Row]:
     authorization = f"Bearer {on.token()}"
     practices = bookings.practices
     path = listing(practices[0], first_on, 14)
     request = get(path, authorization=authorization)
     conditional = get(path, authorization=authorization, if_none_match=await _etag(port, request))
     rows = [get(f"/providers/{each.provider_id}") for each in practices]
-    await compare(
+    alone = await compare(
         on,
         [
             Line("FastAPI and asyncpg, one row", bare, rows),
@@ -99,16 +106,16 @@ async def answers(on: Stage, bookings: Bookings, first_on: date, bare: int, port
             Line("304", port, [conditional], 0.8, status=304),
         ],
     )
-    print(f"{len(practices)} providers are asked for at once, each after a change of its own")
     lists = [get(listing(each, first_on, 14), authorization=authorization) for each in practices]
-    await compare(
+    in_bursts = await compare(
         on,
         [
-            Line("FastAPI and asyncpg, one row", bare, rows, prepare=bookings.change),
+            Line("one row, in bursts", bare, rows, prepare=bookings.change),
             Line("14 days, after a booking", port, lists, 0.4, prepare=bookings.change),
             Line("14 days, nothing kept", port, lists, prepare=bookings.forget),
         ],
     )
+    return alone + in_bursts
 
 
 def listing(practice: Practice, first_on: date, days: int) -> str:

@@ -1,4 +1,4 @@
-"""What an answer costs when there is more of something: days, a full year, providers, history.
+"""What an answer costs when there is more of something: days, a full year, providers.
 
 Where it says after a booking, one was made or cancelled since the answer before; where nothing is
 kept, something has changed of which nobody has said what.
@@ -12,29 +12,15 @@ from typing import NamedTuple
 import orjson
 
 from bench.availability_http import Prepare, listing
+from bench.figures import Row, at_most
 from bench.load import get, load_after, post
 from bench.practice import Bookings, Practice, a_practice, book, fortnight
 from bench.stage import Stage
 
-PAST = 1_000_000
 PROVIDERS = 200
 CHANGED = 20
 ROUNDS = 7
 SECONDS = 0.5
-
-_HISTORY = """
-WITH past AS (
-    INSERT INTO appointments (id, version, status, provider_id, user_id, service_id, timeslot_id,
-        mode, starts_at, ends_at)
-    SELECT gen_random_uuid(), 1, 'completed', '{provider}', gen_random_uuid(), '{service}', 'x',
-        'in_person', at, at + interval '30 minutes'
-    FROM generate_series(1, {count}) AS number,
-        LATERAL (SELECT now() - interval '5 days' - number * interval '40 minutes') AS times (at)
-    RETURNING id, starts_at, ends_at
-)
-INSERT INTO claims (appointment_id, resource_id, provider_id, kind, starts_at, ends_at)
-SELECT id, '{unit}', '{provider}', 'staff', starts_at, ends_at FROM past
-"""
 
 
 class Case(NamedTuple):
@@ -46,7 +32,7 @@ class Case(NamedTuple):
     most: float | None = None
 
 
-async def run(on: Stage) -> None:
+async def run(on: Stage) -> list[Row]:
     first_on = fortnight()
     practice = await a_practice(on.database, first_on)
     full = await a_practice(on.database, first_on)
@@ -55,14 +41,9 @@ async def run(on: Stage) -> None:
     async with on.database.transaction() as db:
         await book(db, practice, first_on, 14, 500)
         await book(db, practice, first_on + timedelta(days=14), 46, 1500)
-        year = await book(db, full, today, 362, 1_000_000)
+        await book(db, full, today, 362, 1_000_000)
         for each in crowd:
             await book(db, each, today, 14, 100)
-    young, old = [await a_practice(on.database, first_on) for _ in range(2)]
-    for each, past in ((young, 10), (old, PAST)):
-        async with on.database.transaction() as db:
-            await book(db, each, first_on, 14, 500)
-        await on.as_admin(_history(each, past))
     await on.as_admin("VACUUM ANALYZE")
 
     authorization = f"Bearer {on.token()}"
@@ -84,56 +65,45 @@ async def run(on: Stage) -> None:
     year_long = _next(full, authorization=authorization)
     search = _search(crowd, authorization=authorization)
     async with on.serving("availability.app:make_app") as port:
-        print(f"\none at a time, each after a booking; a full year has {year} bookings")
-        await compare(
+        after_a_booking = await compare(
             port,
             [
-                Case("14 days", days_of(practice, 14), one.change),
+                Case("one at a time, after a booking: 14 days", days_of(practice, 14), one.change),
                 Case("60 days", days_of(practice, 60), one.change, 5),
                 Case("next, the year almost full", year_long, all_year.change, 10),
                 Case(f"search, {PROVIDERS} providers, {CHANGED} changed", search, some.change, 10),
             ],
         )
-        print("\none at a time, nothing kept")
-        await compare(
+        nothing_kept = await compare(
             port,
             [
-                Case("14 days", days_of(practice, 14), one.forget),
+                Case("one at a time, nothing kept: 14 days", days_of(practice, 14), one.forget),
                 Case("60 days", days_of(practice, 60), one.forget, 5),
                 Case("next, the year almost full", year_long, all_year.forget),
                 Case(f"search, {PROVIDERS} providers", search, everybody.forget),
             ],
         )
-        print()
-        few, many = Bookings(on.database, [young]), Bookings(on.database, [old])
-        await compare(
-            port,
-            [
-                Case("14 days, 10 past appointments", days_of(young, 14), few.forget),
-                Case(f"14 days, {PAST:,} past appointments", days_of(old, 14), many.forget, 1.1),
-            ],
-        )
+        return after_a_booking + nothing_kept
 
 
-async def compare(port: int, cases: Sequence[Case]) -> None:
+async def compare(port: int, cases: Sequence[Case]) -> list[Row]:
     """Medians of rounds in turns, and of the ratios to the first."""
     rounds = [[await quartile_ms(port, case) for case in cases] for _ in range(ROUNDS)]
-    for number, case in enumerate(cases):
-        ms = median(each[number] for each in rounds)
-        ratio = median(each[number] / each[0] for each in rounds)
-        wanted = f"   (wanted <= {case.most:g} x)" if case.most else ""
-        print(f"{case.name:<44}{ms:>8.2f} ms{ratio:>8.2f} x{wanted}")
+    return [
+        Row(
+            name=case.name,
+            figure=median(each[number] for each in rounds),
+            unit="ms",
+            ratio=median(each[number] / each[0] for each in rounds) if number else None,
+            yardstick="the cost of 14 days" if number else "",
+            wanted=at_most(case.most) if case.most else None,
+        )
+        for number, case in enumerate(cases)
+    ]
 
 
 async def quartile_ms(port: int, case: Case) -> float:
     return (await load_after(port, [case.request], case.prepare, seconds=SECONDS)).quartile_ms
-
-
-def _history(practice: Practice, count: int) -> str:
-    unit = next(id_ for id_, kind in practice.units if kind == "staff")
-    return _HISTORY.format(
-        provider=practice.provider_id, service=practice.service_id, unit=unit, count=count
-    )
 
 
 def _next(practice: Practice, **headers: str) -> bytes:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from bench import pgbench
 from bench.clinic import Clinic, a_clinic
+from bench.figures import Row, at_least
 from bench.load import CONNECTIONS, load_sequences
 from bench.stage import Stage, stage
 
@@ -24,7 +25,7 @@ class Line(NamedTuple):
     wanted: Mapping[int, float] = MappingProxyType({})
 
 
-async def run(on: Stage) -> None:
+async def run(on: Stage) -> list[Row]:
     clinic = await a_clinic(on)
     async with (
         stage("bookings") as apart,
@@ -37,8 +38,7 @@ async def run(on: Stage) -> None:
         # Plans of empty tables are not those of a system that has been running for a minute.
         for each_stage in (on, apart):
             await each_stage.as_admin("VACUUM ANALYZE")
-        print(f"\nhold and confirm, {CONNECTIONS} clients")
-        await compare(
+        return await compare(
             [
                 Line("pgbench, pairs", partial(pgbench.pairs_per_second, apart, SECONDS)),
                 Line("with an ORM, pairs", partial(pairs_per_second, with_orm, clinic)),
@@ -49,14 +49,27 @@ async def run(on: Stage) -> None:
         )
 
 
-async def compare(lines: Sequence[Line]) -> None:
+async def compare(lines: Sequence[Line]) -> list[Row]:
     """In turns; medians of the rounds, and of each round's ratio."""
     rounds = [[await line.measure() for line in lines] for _ in range(ROUNDS)]
+    rows = []
     for number, line in enumerate(lines):
-        print(f"{line.name:<44}{median(each[number] for each in rounds):>8.0f}/s")
-        for other, at_least in line.wanted.items():
+        rate = median(each[number] for each in rounds)
+        if not line.wanted:
+            rows.append(Row(name=line.name, figure=rate, unit="/s"))
+        for other, least in line.wanted.items():
             share = median(each[number] / each[other] for each in rounds)
-            print(f"    {share:.2f} x {lines[other].name} (wanted >= {at_least:g} x)")
+            rows.append(
+                Row(
+                    name=line.name,
+                    figure=rate,
+                    unit="/s",
+                    ratio=share,
+                    yardstick=lines[other].name,
+                    wanted=at_least(least),
+                )
+            )
+    return rows
 
 
 async def pairs_per_second(port: int, clinic: Clinic, seconds: float = SECONDS) -> float:

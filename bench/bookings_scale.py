@@ -1,4 +1,4 @@
-"""What hold, confirm and a page of a list cost when there is more of the past, or a longer list."""
+"""What a page of a list costs when the list is longer."""
 
 import time
 from datetime import datetime
@@ -8,12 +8,12 @@ from uuid import UUID
 
 from bench.bookings import pairs_per_second
 from bench.clinic import Clinic, a_clinic
+from bench.figures import Row, at_most
 from bench.load import get, load
 from bench.stage import Stage
 from bookings.models import appointments
 from shared.cursors import Position
 
-PAST = 1_000_000
 LONG, SHORT = 10_000, 50
 ROUNDS = 5
 SECONDS = 0.6
@@ -28,7 +28,7 @@ _COPIED = {
     "ends_at": "at + interval '30 minutes'",
 }
 _COLUMNS = [column.name for column in appointments.columns]
-_COPIES = f"""
+COPIES = f"""
 INSERT INTO appointments ({", ".join(_COLUMNS)})
 SELECT {", ".join(_COPIED.get(name, f"a.{name}") for name in _COLUMNS)}
 FROM (SELECT * FROM appointments WHERE status = 'confirmed' LIMIT 1) a
@@ -39,45 +39,17 @@ CROSS JOIN LATERAL (
 """
 
 
-async def past(young: Stage, old: Stage) -> None:
-    """On two stages of their own, so that the past is all that differs."""
-    clinics = [await a_clinic(each) for each in (young, old)]
-    async with (
-        young.serving("bookings.app:make_app") as young_port,
-        old.serving("bookings.app:make_app") as old_port,
-    ):
-        ports = (young_port, old_port)
-        for port, clinic in zip(ports, clinics, strict=True):
-            await pairs_per_second(port, clinic, 1)
-        for each, clinic, count in zip((young, old), clinics, (10, PAST), strict=True):
-            began = time.perf_counter()
-            await each.as_admin(_past(clinic, count), "VACUUM ANALYZE")
-            print(f"{count:,} past appointments made in {time.perf_counter() - began:.0f} s")
-        rounds = [
-            [
-                await pairs_per_second(port, clinic, SECONDS)
-                for port, clinic in zip(ports, clinics, strict=True)
-            ]
-            for _ in range(ROUNDS)
-        ]
-    few, many = (median(each[number] for each in rounds) for number in (0, 1))
-    ratio = median(each[0] / each[1] for each in rounds)
-    print(f"{'pairs, 10 past appointments':<44}{few:>8.0f}/s")
-    print(f"{f'pairs, {PAST:,} past appointments':<44}{many:>8.0f}/s", end="")
-    print(f"{ratio:>8.2f} x the cost (wanted <= 1.1)")
-
-
 class Page(NamedTuple):
     name: str
     request: bytes
 
 
-async def lists(on: Stage) -> None:
+async def lists(on: Stage) -> list[Row]:
     """Pages of 20, one at a time: of a short list, of a long one, and near the end of that."""
     clinic = await a_clinic(on)
     async with on.serving("bookings.app:make_app") as port:
         await pairs_per_second(port, clinic, 0.2)
-        print()
+        rows: list[Row] = []
         for name, path, role in (
             ("patient, upcoming", "/v1/users/{id}/appointments?filter=upcoming", "patient"),
             ("patient, history", "/v1/users/{id}/appointments?filter=history", "patient"),
@@ -91,10 +63,11 @@ async def lists(on: Stage) -> None:
                 headers = {"authorization": f"Bearer {on.token(role, id_)}"}
                 pages.append(Page(f"{name}, {count:,}", get(address, **headers)))
             deep = get(f"{address}&cursor={last.cursor()}", **headers)
-            await _compare(port, [*pages, Page(f"{name}, {LONG:,}, page 450", deep)])
+            rows += await _compare(port, [*pages, Page(f"{name}, {LONG:,}, page 450", deep)])
+    return rows
 
 
-async def _compare(port: int, pages: list[Page]) -> None:
+async def _compare(port: int, pages: list[Page]) -> list[Row]:
     rounds = [
         [
             (await load(port, page.request, seconds=SECONDS / 2, connections=1)).quartile_ms
@@ -102,11 +75,17 @@ async def _compare(port: int, pages: list[Page]) -> None:
         ]
         for _ in range(ROUNDS)
     ]
-    for number, page in enumerate(pages):
-        ratio = median(each[number] / each[0] for each in rounds)
-        wanted = "   (wanted <= 1.2 x)" if number else ""
-        ms = median(each[number] for each in rounds)
-        print(f"{page.name:<44}{ms:>8.2f} ms{ratio:>8.2f} x{wanted}")
+    return [
+        Row(
+            name=f"a page of 20: {page.name}",
+            figure=median(each[number] for each in rounds),
+            unit="ms",
+            ratio=median(each[number] / each[0] for each in rounds) if number else None,
+            yardstick=f"a list of {SHORT}" if number else "",
+            wanted=at_most(1.2) if number else None,
+        )
+        for number, page in enumerate(pages)
+    ]
 
 
 async def _a_list(
@@ -119,7 +98,7 @@ async def _a_list(
         patient, provider = f"'{id_}'::uuid", f"'{clinic.services[0][0]}'"
     direction = -1 if status == "completed" else 1
     await on.as_admin(
-        _COPIES.format(
+        COPIES.format(
             count=count,
             direction=direction,
             status=status,
@@ -138,16 +117,3 @@ async def _a_list(
     assert row is not None
     at: datetime = row["starts_at"]
     return id_, Position(at, row["id"])
-
-
-def _past(clinic: Clinic, count: int) -> str:
-    """Spread over a practice's patients and providers, who are those of the holds to come."""
-    patients = "ARRAY[" + ", ".join(f"'{id_}'" for id_, _ in clinic.patients) + "]"
-    providers = "ARRAY[" + ", ".join(f"'{id_}'" for id_, _ in clinic.services) + "]"
-    return _COPIES.format(
-        count=count,
-        direction=-1,
-        status="completed",
-        patient=f"({patients})[1 + number % {len(clinic.patients)}]",
-        provider=f"({providers})[1 + number % {len(clinic.services)}]",
-    )

@@ -11,12 +11,12 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from statistics import median
 from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
 
+from bench.figures import Row, at_most, latencies, no_more_than
 from bench.stage import CHECKOUT, Stage
 from calendar_sync.calendars.contract import RemoteCalendar
 from calendar_sync.calendars.microsoft import MicrosoftKind, registration
@@ -70,7 +70,7 @@ async def _peer(api_port: int) -> AsyncIterator[Peer]:
         await process.wait()
 
 
-async def run(on: Stage, connections: int = CONNECTIONS, long: int = LONG) -> None:
+async def run(on: Stage, connections: int = CONNECTIONS, long: int = LONG) -> list[Row]:
     async with (
         on.serving("calendar_sync.app:make_app") as port,
         _peer(port) as peer,
@@ -91,13 +91,18 @@ async def run(on: Stage, connections: int = CONNECTIONS, long: int = LONG) -> No
         visitor = Visitor(on.database, visits, AT_ONCE)
         await _connect(on, peer, vault, connections, EVENTS)
         took, cpu = await _round(on, visitor)
-        print(
-            f"first reading, {connections:,} × {EVENTS} events: {took:.1f} s, {cpu:.1f} s of ours"
-        )
-        await _quiet_round(on, visitor, peer, connections)
-        await _changes(on, visitor, peer, connections)
+        rows = [
+            Row(
+                name=f"{connections:,} × {EVENTS} events read first ({cpu:.1f} s of ours)",
+                figure=took,
+                unit="s",
+            ),
+            *await _quiet_round(on, visitor, peer, connections),
+            *await _changes(on, visitor, peer, connections),
+        ]
         for count in (long // 10, long):
-            await _everything_anew(on, visitor, peer, vault, count)
+            rows += await _everything_anew(on, visitor, peer, vault, count)
+    return rows
 
 
 async def _connect(on: Stage, peer: Peer, vault: Vault, count: int, events: int) -> Sequence[UUID]:
@@ -148,7 +153,7 @@ async def _round(on: Stage, visitor: Visitor) -> tuple[float, float]:
     return time.perf_counter() - began, time.process_time() - cpu
 
 
-async def _quiet_round(on: Stage, visitor: Visitor, peer: Peer, connections: int) -> None:
+async def _quiet_round(on: Stage, visitor: Visitor, peer: Peer, connections: int) -> list[Row]:
     before = await peer.ask(do="calls")
     async with on.database.autocommit() as db:
         told = await db.fetchval("SELECT count(*) FROM outbox WHERE type LIKE '%busy%'")
@@ -158,13 +163,25 @@ async def _quiet_round(on: Stage, visitor: Visitor, peer: Peer, connections: int
     async with on.database.reading() as db:
         assert told == await db.fetchval("SELECT count(*) FROM outbox WHERE type LIKE '%busy%'")
     calls, deltas = (after[name] - before[name] for name in ("calls", "deltas"))
-    print(
-        f"quiet round, {connections:,} connections: {took:.1f} s, {cpu:.1f} s of ours; "
-        f"{deltas:,} conditional requests, {calls - deltas:,} others"
-    )
+    return [
+        Row(
+            name=f"a quiet round of {connections:,} connections ({cpu:.1f} s of ours)",
+            figure=took,
+            unit="s",
+            wanted=no_more_than(60),
+        ),
+        Row(
+            name="requests of it, and of them unconditional",
+            figure=calls,
+            unit="",
+            ratio=calls / connections,
+            yardstick=f"one each, {calls - deltas:,} unconditional",
+            wanted=at_most(1),
+        ),
+    ]
 
 
-async def _changes(on: Stage, visitor: Visitor, peer: Peer, connections: int) -> None:
+async def _changes(on: Stage, visitor: Visitor, peer: Peer, connections: int) -> tuple[Row, Row]:
     """From a change there to what has been committed here for everybody to hear."""
     chance = random.Random(1)
     told = "SELECT count(*) FROM outbox WHERE type = 'calendar.busy_changed'"
@@ -182,17 +199,12 @@ async def _changes(on: Stage, visitor: Visitor, peer: Peer, connections: int) ->
             times.append(time.perf_counter() - began)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    times.sort()
-    p99 = times[len(times) * 99 // 100]
-    print(
-        f"change → busy_changed committed, {CHANGES} times: median {median(times) * 1000:.0f} ms, "
-        f"p99 {p99 * 1000:.0f} ms, worst {times[-1] * 1000:.0f} ms"
-    )
+    return latencies("a change there → committed here", times, p99_ms=1500)
 
 
 async def _everything_anew(
     on: Stage, visitor: Visitor, peer: Peer, vault: Vault, count: int
-) -> None:
+) -> list[Row]:
     (id_,) = await _connect(on, peer, vault, 1, count)
     await _round(on, visitor)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -206,7 +218,12 @@ async def _everything_anew(
             "SELECT count(*) FROM external_busy_times WHERE connection_id = $1", id_
         )
     assert found == count, found
-    print(
-        f"{count:,} events read anew: {took:.1f} s, {cpu:.1f} s of ours, "
-        f"peak memory {before / 1024:.0f} MB + {grown / 1024:.1f} MB"
-    )
+    return [
+        Row(name=f"{count:,} events read anew ({cpu:.1f} s of ours)", figure=took, unit="s"),
+        Row(
+            name="    and what the peak of memory grows by",
+            figure=grown / 1024,
+            unit="MB",
+            wanted=no_more_than(20),
+        ),
+    ]

@@ -74,8 +74,8 @@ class Clinic:
             yield self._hold(times[turn], patient, secrets.token_urlsafe(24))
 
     def _hold(self, number: int, patient: int, token: str) -> bytes:
-        provider_id, service_id = self.services[number % PROVIDERS]
-        start = self.first + number // PROVIDERS * DURATION
+        provider_id, service_id = self.services[number % len(self.services)]
+        start = self.first + number // len(self.services) * DURATION
         body = {
             "userId": self.patients[patient % PATIENTS][0],
             "providerId": provider_id,
@@ -101,11 +101,11 @@ def until(seconds: float) -> Iterator[int]:
         yield turn
 
 
-async def a_clinic(on: Stage) -> Clinic:
+async def a_clinic(on: Stage, providers: int = PROVIDERS) -> Clinic:
     """Known to bookings as the other services would have told it."""
     services = []
     async with on.database.transaction() as db:
-        for number in range(PROVIDERS):
+        for number in range(providers):
             provider, service, unit = _a_provider(number)
             await consumers.save_provider(db, told(provider))
             await consumers.save_appointment_type(db, told(service))

@@ -1,9 +1,5 @@
-"""How fast due jobs leave, against what the mail server takes from a plain client in the same run.
+"""How fast due jobs leave, against what a server takes from a plain client in the same run."""
 
-python -m bench.notifications [--jobs 20000]
-"""
-
-import argparse
 import asyncio
 import os
 import socket
@@ -16,7 +12,8 @@ from email.headerregistry import Address
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from bench.stage import CHECKOUT, Stage, stage
+from bench.figures import Row, at_least, at_most, no_more_than
+from bench.stage import CHECKOUT, Stage
 from notifications.channels.email import EmailChannel
 from notifications.channels.smtp import SmtpServer
 from notifications.consumers import HANDLERS
@@ -35,6 +32,9 @@ from shared.events.booking import (
 from shared.events.envelope import Event
 
 LINES = 20
+JOBS = 100_000
+MOST_SECONDS = 150.0
+"""After which the jobs that are left are left; the rate is that of those which were sent."""
 SECONDS = 4.0
 CANCELLED = 10_000
 BATCH = 50
@@ -56,7 +56,7 @@ SELECT gen_random_uuid(), id, gen_random_uuid(), 1, 'email', '<old>', 'sent', no
 _SETTINGS = {"MAIL_FROM": "Clinic <clinic@bench.example>", "LOG_LEVEL": "INFO"}
 
 
-async def drain(on: Stage, jobs: int) -> None:
+async def drain(on: Stage, jobs: int) -> list[Row]:
     """All at once due, sent by one worker process."""
     facts = Facts.of(an_appointment())
     await on.as_admin(
@@ -93,30 +93,59 @@ async def drain(on: Stage, jobs: int) -> None:
         sink_before = cpu(sink_pid)
         started = time.monotonic()
         async with worker(on, port) as pid:
-            first = memory(pid)
-            half = None
-            while (left := await still_queued(on)) > 0:
-                if half is None and left < jobs / 2:
-                    half = memory(pid)
-                await asyncio.sleep(0.1)
+            first: int | None = None
+            while time.monotonic() - started < MOST_SECONDS:
+                left = await still_queued(on)
+                if first is None and left < jobs * 0.8:
+                    first = memory(pid)
+                if not left:
+                    break
+                await asyncio.sleep(0.2)
             seconds = time.monotonic() - started
             last, used = memory(pid), cpu(pid)
+            sent = jobs - left
         sink_used = cpu(sink_pid) - sink_before
         again = await from_a_plain_client(port)
     async with on.database.reading() as db:
-        sent = await db.fetchval("SELECT count(*) FROM notification_jobs WHERE status = 'sent'")
-        tries = await db.fetchval("SELECT count(*) FROM notification_deliveries")
-    sent, tries = sent - PAST, tries - PAST
-    rate, share = jobs / seconds, jobs / seconds / ((bare + again) / 2)
-    print(f"bare client: {bare:,.0f}/s before, {again:,.0f}/s after ({LINES} lines)")
-    print(f"{jobs:,} due jobs: {rate:,.0f}/s, {share:.0%} of it   (wanted 60%)")
-    print(f"sent {sent:,} in {tries:,} attempts")
-    print(f"processor per message: worker {used / jobs * 1e6:,.0f} µs, ", end="")
-    print(f"mail server {sink_used / jobs * 1e6:,.0f} µs")
-    print(f"memory of the worker: {first:,} KB at first, {half:,} half-way, {last:,} at the end")
+        tries = await db.fetchval("SELECT count(*) FROM notification_deliveries") - PAST
+    bare, rate = (bare + again) / 2, sent / seconds
+    each, of_server = used / sent * 1000, sink_used / sent * 1000
+    return [
+        Row(
+            name=f"a plain client, {LINES} lines, one letter again and again",
+            figure=bare,
+            unit="/s",
+        ),
+        Row(
+            name=f"{sent:,} of {jobs:,} due jobs, one worker, start included",
+            figure=rate,
+            unit="/s",
+            ratio=rate / bare,
+            yardstick="the plain client",
+            wanted=at_least(0.6),
+        ),
+        Row(name="processor for each: the worker", figure=each, unit="ms"),
+        Row(name="processor for each: the mail server", figure=of_server, unit="ms"),
+        Row(
+            name="attempts",
+            figure=tries,
+            unit="",
+            ratio=tries / sent,
+            yardstick="one for each job",
+            wanted=at_most(1 + LINES * 4 / sent),
+        ),
+        Row(
+            name="memory of the worker at the end",
+            figure=last / 1024,
+            unit="MB",
+            ratio=last / (first or last),
+            yardstick="after a fifth of the jobs",
+            wanted=at_most(1.1),
+        ),
+    ]
 
 
-async def cancel(on: Stage) -> None:
+async def cancel(on: Stage) -> list[Row]:
     """Events of as many cancellations as in a catastrophe, as a consumer takes them."""
     appointments = [an_appointment() for _ in range(CANCELLED)]
     await handle(on, [an_event(each) for each in appointments])
@@ -132,7 +161,15 @@ async def cancel(on: Stage) -> None:
         left = await db.fetchval(
             "SELECT count(*) FROM notification_jobs WHERE kind = 'reminder' AND status = 'queued'"
         )
-    print(f"{CANCELLED:,} cancellations followed in {seconds:.1f} s; {left} reminders left")
+    return [
+        Row(
+            name=f"{CANCELLED:,} cancellations followed",
+            figure=seconds,
+            unit="s",
+            wanted=no_more_than(5),
+        ),
+        Row(name="    reminders left of them", figure=left, unit="", wanted=no_more_than(0)),
+    ]
 
 
 async def handle(on: Stage, events: list[Event[AppointmentEvent]]) -> None:
@@ -329,18 +366,5 @@ def cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def run(on: Stage, jobs: int = 5_000) -> None:
-    await drain(on, jobs)
-    await cancel(on)
-
-
-async def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=5_000)
-    jobs = parser.parse_args().jobs
-    async with stage("notifications") as on:
-        await run(on, jobs)
-
-
-if __name__ == "__main__":
-    asyncio.run(main())
+async def run(on: Stage) -> list[Row]:
+    return [*await drain(on, JOBS), *await cancel(on)]

@@ -1,6 +1,6 @@
 """How long after its commit an event reaches the clients that watch, over all that lies between.
 
-``make bench-realtime``: outbox, relay, RabbitMQ, consumer, history, one API process, clients over
+Outbox, relay, RabbitMQ, consumer, history, one API process, clients over
 HTTP. Each booking is told to its patient, and changes the times of its provider, which all who
 watch that provider are told.
 """
@@ -18,7 +18,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import UUID, uuid4
 
-from bench.stage import Stage, stage
+from bench.figures import Row, latencies
+from bench.stage import Stage
 from notifications.realtime.consumers import HANDLERS
 from notifications.realtime.telling import tell_what_waits
 from shared.db import Database
@@ -149,7 +150,7 @@ def _times(version: int, provider: UUID) -> AvailabilityChanged:
     )
 
 
-async def run(source: Stage, notifications: Stage) -> None:
+async def run(source: Stage, notifications: Stage) -> list[Row]:
     exchange = f"bench-{uuid4().hex}"
     amqp_url = os.environ["TEST_AMQP_URL"]
     patients = [uuid4() for _ in range(CLIENTS)]
@@ -171,8 +172,10 @@ async def run(source: Stage, notifications: Stage) -> None:
             worker.terminate()
             await worker.wait()
             await _unbind(amqp_url, exchange)
-    _show("the patient's stream", delays.of_bookings)
-    _show("a provider's watchers", delays.of_times)
+    return [
+        *latencies("commit → a patient's stream", delays.of_bookings, p99_ms=1000),
+        *latencies("commit → the streams of 25 watchers", delays.of_times, p99_ms=1000),
+    ]
 
 
 async def _watch(
@@ -192,7 +195,6 @@ async def _watch(
         f"Authorization: Bearer {on.token(sub=patient)}\r\n\r\n".encode()
         for number, patient in enumerate(patients)
     ]
-    began = time.perf_counter()
     transports = []
     for request in requests:
         transport, _ = await asyncio.get_running_loop().create_connection(
@@ -201,8 +203,6 @@ async def _watch(
         transports.append(transport)
     async with asyncio.timeout(60):
         await all_ready.wait()
-    seconds = time.perf_counter() - began
-    print(f"{len(patients)} streams are open after {seconds:.1f} s")
     return transports
 
 
@@ -229,18 +229,8 @@ async def _all_heard(delays: Delays) -> None:
         delays.settle()
         await asyncio.sleep(0.1)
     missing = len(delays.committed) - len(delays.of_bookings)
-    print(f"{len(delays.committed)} bookings, {missing} of them not heard of")
-
-
-def _show(whose: str, delays: list[float]) -> None:
-    ordered = sorted(delays)
-    marks = {"p50": 0.5, "p99": 0.99, "worst": 1.0}
-    figures = {
-        name: ordered[min(int(share * len(ordered)), len(ordered) - 1)] * 1000
-        for name, share in marks.items()
-    }
-    told = "  ".join(f"{name} {figure:.0f} ms" for name, figure in figures.items())
-    print(f"{whose:24} {len(ordered):7} messages  {told}")
+    if missing:
+        raise RuntimeError(f"{missing} of {len(delays.committed)} bookings were not heard of")
 
 
 async def _bind(amqp_url: str, exchange: str) -> None:
@@ -283,12 +273,8 @@ async def _work(exchange: str) -> None:
 
 
 async def main() -> None:
-    if sys.argv[1:2] == ["worker"]:
-        with suppress(asyncio.CancelledError):
-            await _work(sys.argv[2])
-        return
-    async with stage("bookings") as source, stage("notifications") as notifications:
-        await run(source, notifications)
+    with suppress(asyncio.CancelledError):
+        await _work(sys.argv[2])
 
 
 if __name__ == "__main__":

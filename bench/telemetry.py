@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from bench.bookings import MADE, pairs_per_second
 from bench.clinic import Clinic, a_clinic
+from bench.figures import Row, at_least
 from bench.load import CONNECTIONS, load_sequences
 from bench.stage import Stage, a_free_port, answers
 
@@ -68,7 +69,7 @@ class Way:
         return self.busy / self.pairs * 1000
 
 
-async def run(on: Stage) -> None:
+async def run(on: Stage) -> list[Row]:
     clinic = await a_clinic(on)
     async with AsyncExitStack() as stack:
         collector = await stack.enter_async_context(_collector())
@@ -87,22 +88,38 @@ async def run(on: Stage) -> None:
             # Whoever comes first in a round gains or loses by that, so each does in turn.
             for shift in range(len(ways)):
                 await ways[(number + shift) % len(ways)].measure(clinic, SECONDS)
-    _tell(ways)
+    return _rows(ways)
 
 
-def _tell(ways: list[Way]) -> None:
+def _rows(ways: list[Way]) -> list[Row]:
     off = ways[0]
-    print("\ntelemetry: hold and confirm, one process of bookings")
+    rows = []
     for way in ways:
-        print(
-            f"{f'recording {way.name}':<44}{way.rate:>8.0f}/s{way.cost:>8.2f} ms of processor each"
-        )
-        if way is not off:
-            wanted = " (wanted >= 0.85 x)" if way.name == "a tenth" else ""
-            print(
-                f"    {way.rate / off.rate:.2f} x as many as off{wanted}, "
-                f"{way.cost / off.cost:.2f} x the processor time"
+        recording = f"pairs, recording {way.name}"
+        if way is off:
+            rows.append(Row(name=recording, figure=way.rate, unit="/s"))
+            rows.append(Row(name="processor of a pair", figure=way.cost, unit="ms"))
+            continue
+        rows.append(
+            Row(
+                name=recording,
+                figure=way.rate,
+                unit="/s",
+                ratio=way.rate / off.rate,
+                yardstick="off",
+                wanted=at_least(0.85) if way.name == "a tenth" else None,
             )
+        )
+        rows.append(
+            Row(
+                name="processor of a pair",
+                figure=way.cost,
+                unit="ms",
+                ratio=way.cost / off.cost,
+                yardstick="off",
+            )
+        )
+    return rows
 
 
 @asynccontextmanager
@@ -115,13 +132,3 @@ async def _collector() -> AsyncIterator[int]:
     finally:
         process.terminate()
         await process.wait()
-
-
-if __name__ == "__main__":
-    from bench.stage import stage
-
-    async def _alone() -> None:
-        async with stage("bookings") as on:
-            await run(on)
-
-    asyncio.run(_alone())

@@ -26,6 +26,7 @@ from availability.use_cases.providers import NewProvider, create_provider
 from availability.use_cases.rules import NewRule, add_rules
 from bench import pgbench
 from bench.clinic import PATIENTS, PROVIDERS, some_patients, told, until
+from bench.figures import Row, at_least, at_most, percentile
 from bench.load import CONNECTIONS, Conversation, Pace, converse, post
 from bench.stage import CHECKOUT, Stage, a_free_port, answers, stage
 from bookings import consumers
@@ -64,7 +65,7 @@ class Town:
             yield post("/v1/bookings", orjson.dumps(body), idempotency_key=token, **headers)
 
 
-async def run() -> None:
+async def run() -> list[Row]:
     async with AsyncExitStack() as stack:
         apart, *services = [
             await stack.enter_async_context(stage(name))
@@ -77,7 +78,6 @@ async def run() -> None:
         )
         town = await _a_town(availability, bookings)
         port = await stack.enter_async_context(_running(availability, bookings, reservations))
-        print(f"\nreserve and confirm through the gateway, {CONNECTIONS} clients, no workers")
         await _pairs(port, town, 1)
         shares, rates = [], []
         for _ in range(ROUNDS):
@@ -86,9 +86,17 @@ async def run() -> None:
             shares.append(rates[-1] / yardstick)
             await reservations.as_admin("UPDATE reservations SET status = 'used'")
         rate = median(rates)
-        print(f"{'pairs':<44}{rate:>8.0f}/s")
-        print(f"    {median(shares):.3f} x pgbench, pairs (wanted >= 0.08 x)")
-        await _at_half_that_load(port, town, rate / 2)
+        return [
+            Row(
+                name="reserve and confirm through the gateway, no workers",
+                figure=rate,
+                unit="/s",
+                ratio=median(shares),
+                yardstick="pgbench, pairs",
+                wanted=at_least(0.08),
+            ),
+            *await _at_half_that_load(port, town, rate / 2),
+        ]
 
 
 async def _pairs(port: int, town: Town, seconds: float) -> float:
@@ -96,7 +104,7 @@ async def _pairs(port: int, town: Town, seconds: float) -> float:
     return (await converse(port, talks, status=201)).per_second / 2
 
 
-async def _at_half_that_load(port: int, town: Town, rate: float) -> None:
+async def _at_half_that_load(port: int, town: Town, rate: float) -> list[Row]:
     talks = [town.pairs(CALM_SECONDS) for _ in range(CONNECTIONS)]
     outcome = await converse(port, talks, status=201, pace=Pace(2, CONNECTIONS / rate))
     times = sorted(
@@ -104,9 +112,19 @@ async def _at_half_that_load(port: int, town: Town, rate: float) -> None:
         for each in outcome.times
         for first, second in zip(each[::2], each[1::2], strict=True)
     )
-    p50, p99 = (times[int(len(times) * share)] * 1000 for share in (0.5, 0.99))
-    print(f"{f'at {len(times) / CALM_SECONDS:.0f} pairs/s: p50':<44}{p50:>8.1f} ms")
-    print(f"{'    p99':<44}{p99:>8.1f} ms{p99 / p50:>8.1f} x   (wanted <= 5 x)")
+    p50, p99 = (percentile(times, share) * 1000 for share in (0.5, 0.99))
+    load = f"at {len(times) / CALM_SECONDS:.0f} pairs/s"
+    return [
+        Row(name=f"{load}, p50", figure=p50, unit="ms"),
+        Row(
+            name=f"{load}, p99",
+            figure=p99,
+            unit="ms",
+            ratio=p99 / p50,
+            yardstick="their p50",
+            wanted=at_most(5),
+        ),
+    ]
 
 
 async def _a_town(availability: Stage, bookings: Stage) -> Town:

@@ -47,7 +47,7 @@ def main() -> int:
     if auditor is None:
         sys.stderr.write("nothing was learnt: pip-audit could not be installed\n")
         return NOTHING_LEARNT
-    command = [auditor, "--disable-pip", "--require-hashes", "--format", "json"]
+    command: list[str | Path] = [auditor, "--disable-pip", "--require-hashes", "--format", "json"]
     command += ["--progress-spinner", "off", "-r", REQUIREMENTS / "runtime.txt"]
     try:
         asked = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE)
@@ -66,9 +66,17 @@ def _auditor() -> Path | None:
     pinned, made = (REQUIREMENTS / "audit.txt").read_bytes(), FOLDER / ".made"
     if not (made.exists() and made.read_bytes() == pinned):
         python = FOLDER / "bin" / "python"
-        install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        install: list[str | Path] = [
+            python,
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--disable-pip-version-check",
+        ]
         install += ["--require-hashes", "-r", REQUIREMENTS / "audit.txt"]
-        for command in ([sys.executable, "-m", "venv", "--clear", FOLDER], install):
+        make: list[str | Path] = [sys.executable, "-m", "venv", "--clear", FOLDER]
+        for command in (make, install):
             if subprocess.run(command).returncode:
                 return None
         made.write_bytes(pinned)
