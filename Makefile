@@ -70,10 +70,14 @@ bench: $(VENV)/.made ## everything measured, in one table (bench/README.md); ONL
 	@$(LOCAL) with-servers --durable --end-with-parent -- $(PYTHON) -m bench $(ONLY)
 
 .PHONY: bench-results
-bench-results: $(VENV)/.made ## a page with plots, bench/RESULTS.md, of what `make bench` has measured
-	@$(PYTHON) -c 'import matplotlib' 2> /dev/null || \
-	    $(PYTHON) -m pip install -q --disable-pip-version-check --require-hashes -r requirements/plots.txt
-	@$(PYTHON) -m bench.results
+bench-results: $(VENV)/plots/.made ## a page with plots, bench/RESULTS.md, of what `make bench` has measured
+	@$(VENV)/plots/bin/python -m bench.results
+
+# By itself: some of it is pinned otherwise than what the services need.
+$(VENV)/plots/.made: requirements/plots.txt $(VENV)/.made
+	@$(PYTHON) -m venv --clear $(VENV)/plots
+	@$(VENV)/plots/bin/python -m pip install -q --disable-pip-version-check --no-input --require-hashes -r $<
+	@touch $@
 
 TORTURE = exec env PYTHONPATH=deploy $(PYTHON) -m tests.torture
 .PHONY: torture

@@ -1,11 +1,13 @@
-"""``results.json``, and what ``make bench-results`` makes of it: ``RESULTS.md`` and its plots."""
+"""``results.json``, and what ``make bench-results`` makes of it: ``RESULTS.md`` and its plots.
 
+Needs nothing of the project, because what draws cannot be installed beside it.
+"""
+
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-import orjson
 
 from bench.figures import Parts, Point, Row, Wanted, number, ratio, wish
 
@@ -26,12 +28,11 @@ def write(machine: dict[str, str], parts: Parts, file: Path = FILE) -> None:
         "machine": machine,
         "parts": {name: [asdict(row) for row in rows] for name, rows in parts.items()},
     }
-    # NamedTuples are told as lists, which ``read`` takes back.
-    file.write_bytes(orjson.dumps(found, default=list, option=orjson.OPT_INDENT_2) + b"\n")
+    file.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
 
 
 def read(file: Path = FILE) -> tuple[dict[str, str], Parts]:
-    found = orjson.loads(file.read_bytes())
+    found = json.loads(file.read_text())
     parts: Parts = {name: [_row(each) for each in rows] for name, rows in found["parts"].items()}
     return found["machine"], parts
 
