@@ -66,6 +66,7 @@ def _auditor() -> Path | None:
     pinned, made = (REQUIREMENTS / "audit.txt").read_bytes(), FOLDER / ".made"
     if not (made.exists() and made.read_bytes() == pinned):
         python = FOLDER / "bin" / "python"
+        make: list[str | Path] = [sys.executable, "-m", "venv", "--clear", FOLDER]
         install: list[str | Path] = [
             python,
             "-m",
@@ -75,7 +76,6 @@ def _auditor() -> Path | None:
             "--disable-pip-version-check",
         ]
         install += ["--require-hashes", "-r", REQUIREMENTS / "audit.txt"]
-        make: list[str | Path] = [sys.executable, "-m", "venv", "--clear", FOLDER]
         for command in (make, install):
             if subprocess.run(command).returncode:
                 return None
