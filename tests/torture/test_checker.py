@@ -395,6 +395,15 @@ def test_a_process_that_waited_for_a_processor_has_an_excuse(run: MadeUp) -> Non
     assert not broken(run)
 
 
+def test_a_process_that_starts_while_its_database_is_gone_has_one_too(run: MadeUp) -> None:
+    at = run.clock
+    killed = {"type": "kill", "target": "bookings-api", "born": at + 1, "first_answer": at + 5}
+    run.add(**fault(at, at + 5, **killed, starved=0.0))
+    run.add(**fault(at + 2, at + 3, target="postgres"))
+
+    assert not broken(run)
+
+
 def test_a_database_that_is_back_and_not_used(run: MadeUp) -> None:
     at = run.clock
     killed = {"type": "kill", "target": "postgres", "born": at + 1, "first_answer": at + 2}

@@ -18,6 +18,7 @@ def lines(evidence: Evidence) -> list[Line]:
         _drained(evidence),
         _all_healed(evidence),
         _looking(evidence),
+        _machine(evidence),
     ]
 
 
@@ -53,6 +54,8 @@ def _processes(evidence: Evidence) -> Line:
     for fault in evidence.of("fault"):
         if fault.get("born") is None or not fault["target"].endswith(("-api", "-worker")):
             continue
+        if _is_hindered(fault, evidence):
+            continue
         seconds = fault["first_answer"] - fault["born"] - fault.get("starved", 0)
         waited.append(fault.get("starved", 0))
         took.append(seconds)
@@ -61,6 +64,21 @@ def _processes(evidence: Evidence) -> Line:
     figure = f"{len(took)} starts, p50 {quantile(took, 0.5):.2f} s, most {max(took, default=0):.2f}"
     figure += f" s (and {quantile(waited, 0.5):.1f} s without a processor)"
     return Line("recovery: first answer in 3 s", figure, len(took), against, is_speed=True)
+
+
+def _is_hindered(started: Json, evidence: Evidence) -> bool:
+    """Whether something that the process needs was broken, too, while it started."""
+    service = started["target"].rpartition("-")[0]
+    return any(
+        fault is not started
+        and fault["start"] < started["first_answer"]
+        and started["born"] < fault["end"]
+        and (
+            fault["target"] in ("postgres", "rabbitmq", service)
+            or fault["target"].startswith(started["target"])
+        )
+        for fault in evidence.of("fault")
+    )
 
 
 def _database(evidence: Evidence) -> Line:
@@ -117,6 +135,15 @@ def _drained(evidence: Evidence) -> Line:
             longest = max(longest, max(backlog) - fault["healed"])
     figure = f"{waited} events had waited, the last was out {max(longest, 0):.2f} s after"
     return Line("recovery: the backlog drains", figure, waited)
+
+
+def _machine(evidence: Evidence) -> Line:
+    """No promise of ours: how much of the run says something about speed."""
+    run = evidence.of("run")
+    whole = run[0]["seconds"] if run else 0
+    starved = sum(entry["end"] - entry["start"] for entry in evidence.of("starved"))
+    share = starved / whole if whole else 0.0
+    return Line("machine: had time for it", f"but for {share:.0%} of the run", len(run))
 
 
 def _all_healed(evidence: Evidence) -> Line:
