@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -124,28 +124,23 @@ class Rolling:
     async def asking_who_is_ready(self, *copies: Copy) -> AsyncIterator[None]:
         """As a load balancer: who says on `/readyz` that it is to stop is asked no more."""
 
-        async def look() -> None:
-            for service in SERVICES:
-                ready = [
-                    copy
-                    for copy in copies
-                    if await answers_200(f"http://{copy.address(service.name)}/readyz")
-                ]
+        async def look(service: Service) -> None:
+            while True:
+                answers = await asyncio.gather(
+                    *(answers_200(f"http://{copy.address(service.name)}/readyz") for copy in copies)
+                )
+                ready = [copy for copy, yes in zip(copies, answers, strict=True) if yes]
                 if ready and ready != self.let_in[service.name]:
                     await self.ask(service.name, *ready)
+                await asyncio.sleep(0.2)
 
-        async def look_again_and_again() -> None:
-            while True:
-                await look()
-                await asyncio.sleep(0.1)
-
-        looking = asyncio.create_task(look_again_and_again())
+        looking = [asyncio.create_task(look(service)) for service in SERVICES]
         try:
             yield
         finally:
-            looking.cancel()
-            with suppress(asyncio.CancelledError):
-                await looking
+            for task in looking:
+                task.cancel()
+            await asyncio.gather(*looking, return_exceptions=True)
 
     async def relay_of(self, service: str) -> int | None:
         """The backend that holds the relay's lock; None while nobody does."""

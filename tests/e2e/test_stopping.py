@@ -29,7 +29,7 @@ async def test_a_process_that_is_told_to_stop_fails_nobody(
     tmp_path: Path, clock: Callable[[int], Mapping[str, str]]
 ) -> None:
     settings = {
-        name: {"STOP_DELAY_SECONDS": "3", **clock(seconds)}
+        name: {"STOP_DELAY_SECONDS": "5", **clock(seconds)}
         for name, seconds in (("", 90), ("-2", -90))
     }
     async with rolling(tmp_path / "run", dict.fromkeys(settings, CURRENT), settings) as system:
