@@ -392,3 +392,22 @@ async def test_what_is_old_is_forgotten_and_nothing_else(
     async with database.reading() as db:
         attempts = "SELECT count(*) FROM notification_deliveries WHERE channel = 'email'"
         assert await db.fetchval(attempts) == 2
+
+
+async def test_what_the_first_release_was_told_of_is_completed_by_a_replay(
+    tell: Tell, database: Database, jobs: Rows, later_jobs: Rows
+) -> None:
+    appointment = an_appointment(BookingConfirmed)
+    await tell(a_patient(), a_provider(), appointment)
+    planned = [job["dedupe_key"] for job in await later_jobs()]
+    async with database.transaction() as db:
+        await db.execute(
+            "UPDATE appointments "
+            "SET facts = NULL, patient_id = NULL, provider_id = NULL, ends_at = NULL"
+        )
+        await db.execute("DELETE FROM notification_jobs WHERE due_at > now()")
+
+    await tell(appointment)
+
+    assert [job["dedupe_key"] for job in await later_jobs()] == planned != []
+    assert len(await jobs()) == 2, "nobody is told twice that it is confirmed"

@@ -32,6 +32,8 @@ ON CONFLICT (id) DO UPDATE
 SET version = excluded.version, status = excluded.status, patient_id = excluded.patient_id,
     provider_id = excluded.provider_id, ends_at = excluded.ends_at, facts = excluded.facts
 WHERE appointments.version < excluded.version
+    -- Written by the first release, which knew no facts: a history that is replayed brings them.
+    OR (appointments.version = excluded.version AND appointments.facts IS NULL)
 RETURNING xmax <> 0 AS was_there, now() AS now,
     {_OWN_LINES.format("$5", "$8")} AS own_lines,
     {recipient_json(Party.PATIENT, "$4::uuid")} AS patient,
