@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from email.headerregistry import Address
 from functools import partial
@@ -13,6 +13,8 @@ from aiosmtplib import (
     SMTPException,
     SMTPRecipientRefused,
     SMTPResponseException,
+    SMTPSenderRefused,
+    SMTPStatus,
 )
 
 from notifications.channels import Message, Send, Unsendable
@@ -30,7 +32,7 @@ from shared.appointment_uid import host_of
 _ANSWER_TIMEOUT = 30.0
 _SEND_LIMIT = 60.0
 _LONGEST_RESPONSE = 200
-_NEEDS_UTF8 = ("SMTPUTF8", "BODY=8BITMIME")
+_NEEDS_UTF8 = (b"SMTPUTF8", b"BODY=8BITMIME")
 
 
 class EmailChannel:
@@ -47,6 +49,7 @@ class EmailChannel:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._sender = sender
+        self._envelope_from = sender.addr_spec
         self._writer = writer
         self._links = links
         self._lines = SmtpLines(server, own_name=sender.domain, timeout=answer_timeout, tls=tls)
@@ -112,8 +115,7 @@ class EmailChannel:
         content_has_left = False
         try:
             async with asyncio.timeout(_SEND_LIMIT):
-                await smtp.mail(self._sender.addr_spec, options=options)
-                await smtp.rcpt(message.address, encoding="utf-8")
+                await _address_envelope(smtp, self._envelope_from, message.address, options)
                 content_has_left = True
                 response = await smtp.data(message.content)
         except (SMTPRecipientRefused, SMTPDataError) as error:
@@ -127,6 +129,19 @@ class EmailChannel:
             status = DeliveryStatus.UNKNOWN if content_has_left else DeliveryStatus.DEFERRED
             return Outcome(status, _words_of(error))
         return Outcome(DeliveryStatus.SENT, f"{response.code} {response.message}")
+
+
+async def _address_envelope(
+    smtp: SMTP, sender: str, recipient: str, options: Sequence[bytes]
+) -> None:
+    """Both are plain mailboxes (``mail_address``). aiosmtplib would read each of them as a whole
+    header, which is a sixth of the work for a mail."""
+    answer = await smtp.execute_command(b"MAIL", f"FROM:<{sender}>".encode("ascii"), *options)
+    if answer.code != SMTPStatus.completed:
+        raise SMTPSenderRefused(answer.code, answer.message, sender)
+    answer = await smtp.execute_command(b"RCPT", f"TO:<{recipient}>".encode())
+    if answer.code not in (SMTPStatus.completed, SMTPStatus.will_forward):
+        raise SMTPRecipientRefused(answer.code, answer.message, recipient)
 
 
 async def _start_over(smtp: SMTP) -> None:
