@@ -101,6 +101,17 @@ async def test_a_refusal_does_not_spoil_the_line_for_the_next(mail_host: MailHos
     await mails.close()
 
 
+async def test_a_refused_sender_is_no_fault_of_the_recipient(mail_host: MailHost) -> None:
+    mails = channel(mail_host.url)
+    mail_host.sender_reply = ["550 not you", "451 not now"]
+
+    outcomes = [await send(mails) for _ in range(3)]
+
+    assert outcomes == [DeliveryStatus.DEFERRED, DeliveryStatus.DEFERRED, DeliveryStatus.SENT]
+    assert len(mail_host.mails) == 1
+    await mails.close()
+
+
 async def test_a_line_that_the_server_has_closed_is_replaced(mail_host: MailHost) -> None:
     mails = channel(mail_host.url)
     await send(mails)
