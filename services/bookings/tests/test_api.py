@@ -8,13 +8,14 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from bookings.use_cases.end_hold import expire_due_holds, release_hold
 from shared.auth import ServiceTokens
 from shared.db import Database
 from shared.http import AsyncClient, Response
 from shared.testing.tokens import SERVICE_SECRET
 
 from .builders import Clinic, a_clinic, tomorrow
-from .stage import As
+from .stage import As, after
 
 PROFILE = {"name": "Maria", "email": "maria@example.org", "timezone": "Europe/Athens"}
 
@@ -223,6 +224,38 @@ async def test_cancelling_frees_the_time_for_others(
     again = await book(api, as_user, clinic, uuid4())
 
     assert again["status"] == "confirmed"
+
+
+async def test_what_became_of_holds(api: AsyncClient, as_user: As, database: Database) -> None:
+    clinic, patient = await a_clinic(database, staff=2), uuid4()
+    token = ServiceTokens(SERVICE_SECRET, "reservations").token_for("bookings")
+    confirmed, cancelled = [
+        (await book(api, as_user, clinic, patient, start=tomorrow(hour)))["id"] for hour in (9, 10)
+    ]
+    await api.post(
+        f"/v1/appointments/{cancelled}/cancel", json={}, headers=as_user("patient", patient)
+    )
+    held, over, ended, released = [
+        (await hold(api, clinic, patient, start=tomorrow(hour))).json()["appointmentId"]
+        for hour in (11, 12, 13, 14)
+    ]
+    await after(database, timedelta(minutes=3), UUID(over), UUID(ended))
+    async with database.transaction() as db:
+        await expire_due_holds(db, limit=1)
+        token_hash = sha256(reservation_token(patient, tomorrow(14)).encode()).digest()
+        assert await release_hold(db, UUID(released), token_hash=token_hash, by=patient)
+    ids = [confirmed, cancelled, held, over, ended, released]
+
+    answer = await api.post(
+        "/internal/holds/outcomes",
+        json={"appointmentIds": [*ids, str(uuid4())]},
+        headers={"Authorization": f"Bearer {token}"},
+    )
+
+    told = {each["appointmentId"]: each["outcome"] for each in answer.json()["outcomes"]}
+    outcomes = ["used", "used", "held", "expired", "expired", "released"]
+    assert [told.pop(id_) for id_ in ids] == outcomes
+    assert told == {}
 
 
 async def test_lists_page_through_everything_once(

@@ -1,5 +1,6 @@
-"""The only synchronous calls between services: is it offered, hold it, hold it longer."""
+"""Synchronous calls: is it offered, hold it, hold it longer, and what became of holds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -68,6 +69,7 @@ class Refusal:
     members: dict[str, Any]
 
 
+_MOST_ASKED = 100
 _OF_EVERY_PROBLEM = {"type", "title", "status", "detail", "instance", "code", "traceId"}
 
 
@@ -116,6 +118,18 @@ class Bookings:
             {"tokenHash": token_hash.hex()} | _by(by),
         )
         return _hold_of(answer, 200)
+
+    async def outcomes(self, appointment_ids: Sequence[UUID]) -> dict[UUID, str]:
+        """``held``, ``used``, ``released`` or ``expired``, of those that bookings knows."""
+        if not appointment_ids:
+            return {}
+        answer = await self._calls.post(
+            "/internal/holds/outcomes",
+            {"appointmentIds": [str(id_) for id_ in appointment_ids[-_MOST_ASKED:]]},
+            repeatable=True,
+        )
+        found = _expect(answer, 200)["outcomes"]
+        return {UUID(each["appointmentId"]): each["outcome"] for each in found}
 
 
 def _by(user: Principal) -> dict[str, str]:

@@ -31,6 +31,7 @@ from reservations.refusals import (
 from reservations.schemas import ReservationOut, ReservedOut, ReserveIn, TimeslotOut
 from reservations.settings import ReservationsSettings
 from reservations.tokens import token_of
+from reservations.use_cases.catch_up import catch_up
 from reservations.use_cases.end import release_reservation
 from reservations.use_cases.extend import ask_for_longer, extendable, note_extension
 from reservations.use_cases.find import find_reservation
@@ -113,12 +114,15 @@ async def reserve(
         service_id=body.service_id,
         timeslot_id=body.timeslot_id,
     )
-    async with desk.database.transaction() as db:
-        if (answered := await once.earlier(db)) is not None:
-            return answered
-        begun = await begin(db, wish, secret=desk.secret, limits=desk.limits)
-        if isinstance(begun, Reservation):
-            return await once.keep(db, _reserved(begun, desk), headers=_location)
+    try:
+        begun = await _begin(wish, desk, once)
+    except (TooManyHolds, CoolingDown):
+        window = desk.limits.window_seconds
+        if not await catch_up(desk.database, desk.bookings, user.id, window_seconds=window):
+            raise
+        begun = await _begin(wish, desk, once)
+    if isinstance(begun, Response):
+        return begun
     try:
         granted = await ask(wish, begun, availability=desk.availability, bookings=desk.bookings)
     except DomainError as refusal:
@@ -128,6 +132,17 @@ async def reserve(
     async with writing() as db:
         reservation = await complete(db, wish, begun, granted)
         return await once.keep(db, _reserved(reservation, desk), headers=_location)
+
+
+async def _begin(wish: Wish, desk: Desk, once: Once) -> Request | Response:
+    """What is to be asked for, or the answer where nothing is."""
+    async with desk.database.transaction() as db:
+        if (answered := await once.earlier(db)) is not None:
+            return answered
+        begun = await begin(db, wish, secret=desk.secret, limits=desk.limits)
+        if isinstance(begun, Reservation):
+            return await once.keep(db, _reserved(begun, desk), headers=_location)
+        return begun
 
 
 @router.get("/{token}", response_model=ReservationOut, responses=problems(ReservationNotFound))

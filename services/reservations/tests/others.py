@@ -21,6 +21,8 @@ class Others:
         self.offer: Callable[[dict[str, Any]], Reply] = offered
         self.hold: Callable[[dict[str, Any]], Reply] = self._hold
         self.extend: Callable[[dict[str, Any]], Reply] = extended
+        self.outcome: Callable[[str], str] = lambda _: "held"
+        self.outcomes_status = 200
         self.delay: float = 0
         self.holds: dict[tuple[str, str], UUID] = {}
         self.asked: list[dict[str, Any]] = []
@@ -52,6 +54,11 @@ class Others:
         self.was_asked_for_longer.set()
         return await self._answer(self.extend(body))
 
+    async def _outcomes(self, request: web.Request) -> web.Response:
+        ids = (await request.json())["appointmentIds"]
+        found = [{"appointmentId": id_, "outcome": self.outcome(id_)} for id_ in ids]
+        return await self._answer((self.outcomes_status, {"outcomes": found}))
+
     async def _answer(self, reply: Reply) -> web.Response:
         await asyncio.sleep(self.delay)
         return web.json_response(reply[1], status=reply[0])
@@ -62,6 +69,7 @@ class Others:
         app = web.Application()
         app.router.add_post("/internal/timeslots/check", self._check)
         app.router.add_post("/internal/holds", self._claim)
+        app.router.add_post("/internal/holds/outcomes", self._outcomes)
         app.router.add_post("/internal/holds/{id}/extend", self._longer)
         runner = web.AppRunner(app)
         await runner.setup()

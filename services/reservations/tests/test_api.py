@@ -214,6 +214,57 @@ async def test_at_most_three_timeslots_are_held_however_many_are_asked_for_at_on
     assert len(others.asked) == 3
 
 
+async def held(api: AsyncClient, headers: dict[str, str], count: int) -> list[Response]:
+    return [
+        await api.post("/v1/reservations", json=body(f"slot{number}"), headers=headers)
+        for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize("outcome", ["used", "released"])
+async def test_a_limit_counts_no_hold_that_bookings_knows_better(
+    api: AsyncClient, as_user: As, database: Database, others: Others, outcome: str
+) -> None:
+    """As while the broker is away: no event has said that anything was booked."""
+    headers = as_user(uuid4())
+    others.outcome = lambda _: outcome
+
+    answers = await held(api, headers, 7)
+
+    assert {answer.status_code for answer in answers} == {201}
+    assert await rows(database) == [outcome] * 6 + ["active"]
+
+
+async def test_who_has_used_what_ran_out_here_need_not_cool_down(
+    api: AsyncClient, as_user: As, database: Database, others: Others
+) -> None:
+    headers = as_user(uuid4())
+    for number in range(5):
+        answer = await api.post("/v1/reservations", json=body(f"slot{number}"), headers=headers)
+        assert answer.status_code == 201
+        async with database.transaction() as db:
+            await db.execute("UPDATE reservations SET expires_at = now()")
+            await expire_due_reservations(db)
+    refused = await api.post("/v1/reservations", json=body("next"), headers=headers)
+    others.outcome = lambda _: "used"
+
+    answer = await api.post("/v1/reservations", json=body("next"), headers=headers)
+
+    assert (refused.status_code, refused.json()["code"]) == (429, "cooling_down")
+    assert answer.status_code == 201
+
+
+async def test_a_limit_stands_while_bookings_says_nothing(
+    api: AsyncClient, as_user: As, others: Others
+) -> None:
+    headers = as_user(uuid4())
+    others.outcomes_status = 404
+
+    answers = await held(api, headers, 4)
+
+    assert [answer.status_code for answer in answers] == [201, 201, 201, 429]
+
+
 async def test_a_released_timeslot_counts_no_longer(api: AsyncClient, as_user: As) -> None:
     headers = as_user(uuid4())
     made = [

@@ -1,4 +1,4 @@
-"""The two calls that another service makes: reservations asks to hold a timeslot, and longer."""
+"""What reservations asks: to hold a timeslot, to hold it longer, and what became of holds."""
 
 from datetime import datetime
 
@@ -16,13 +16,22 @@ from bookings.refusals import (
     ServiceNotFound,
     SlotTaken,
 )
-from bookings.schemas.holds import ExtendIn, HoldIn, HoldOut, PickedBy
+from bookings.schemas.holds import (
+    ExtendIn,
+    HoldIn,
+    HoldOut,
+    OutcomeOut,
+    OutcomesIn,
+    OutcomesOut,
+    PickedBy,
+)
 from bookings.use_cases.extend_hold import extend_hold
 from bookings.use_cases.hold import Wish, hold_timeslot
+from bookings.use_cases.hold_outcomes import hold_outcomes
 from shared.app import new_router
 from shared.auth import CallingService, calling_service
 from shared.checked_route import body_of, first_tries
-from shared.db import SqlTransaction, database_of
+from shared.db import SqlReading, SqlTransaction, database_of
 from shared.fields import Id
 from shared.json_body import CheckedRequest
 from shared.problems import problems
@@ -89,6 +98,15 @@ async def extend(
         db, appointment_id, token_hash=bytes.fromhex(body.token_hash), by=_by(body)
     )
     return _shown(found.appointment, found.now)
+
+
+@router.post("/holds/outcomes", response_model=OutcomesOut)
+async def outcomes(body: OutcomesIn, db: SqlReading, _: CallingService) -> OutcomesOut:
+    """What has become of these appointments as holds; those that nobody knows are left out."""
+    found = await hold_outcomes(db, body.appointment_ids)
+    return OutcomesOut(
+        outcomes=[OutcomeOut(appointment_id=id_, outcome=each) for id_, each in found.items()]
+    )
 
 
 def _by(body: PickedBy) -> Actor | None:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from bookings.use_cases.hold_outcomes import Outcome
 from shared.fields import Answer, Body, Id, Instant, Text
 
 TokenHash = Annotated[str, Field(pattern="^[0-9a-f]{64}$", max_length=64)]
@@ -40,3 +41,16 @@ class HoldOut(Answer):
     appointment_id: UUID
     expires_at: Instant
     server_time: Instant
+
+
+class OutcomesIn(Body):
+    appointment_ids: Annotated[list[Id], Field(max_length=100)]
+
+
+class OutcomeOut(Answer):
+    appointment_id: UUID
+    outcome: Outcome
+
+
+class OutcomesOut(Answer):
+    outcomes: list[OutcomeOut]
