@@ -25,6 +25,7 @@ class MadeUp:
         self.state: dict[str, Any] = {
             "taken_at": BEGAN + 10_000,
             "inbox": [],
+            "tampered": [],
             "audit": {"code": 0, "output": "intact"},
             "looked": {"before": {"bookings.claims": "1"}, "after": {"bookings.claims": "1"}}
             | {"requests": 1},

@@ -181,6 +181,7 @@ async def taken(stand: Stand, door: Door, radicale: Radicale, *, rebuild: bool) 
     state["parked"] = await _parked(stand)
     code, output = await stand.command("bookings.audit", "verify")
     state["audit"] = {"code": code, "output": output}
+    state["tampered"] = [change for change in _TAMPERING if await _is_let(stand, change)]
     for _ in range(_TRIES):
         state["looked"] = await _looked(stand, door)
         if state["looked"]["before"] == state["looked"]["after"]:
@@ -302,6 +303,29 @@ async def _looked(stand: Stand, door: Door) -> Json:
             ):
                 asked += 1
     return {"before": before, "after": await _fingerprint(stand), "requests": asked}
+
+
+_TAMPERING = (
+    "UPDATE audit_events SET action = action WHERE false",
+    "DELETE FROM audit_events WHERE false",
+    "TRUNCATE audit_events",
+)
+
+
+async def _is_let(stand: Stand, change: str) -> bool:
+    """Whether the service's own role may do it; nothing of it stays."""
+    connection = await asyncpg.connect(stand.system.demo["databases"]["bookings"])
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        await connection.execute(change)
+    except asyncpg.PostgresError:
+        return False
+    else:
+        return True
+    finally:
+        await transaction.rollback()
+        await connection.close()
 
 
 _LOOKED_AT = {

@@ -222,6 +222,12 @@ def test_a_broken_chain(run: MadeUp) -> None:
     assert broken(run) == ["audit: the chain is intact"]
 
 
+def test_a_trail_that_its_service_may_change(run: MadeUp) -> None:
+    run.state["tampered"] = ["DELETE FROM audit_events"]
+
+    assert broken(run) == ["audit: append-only for the service"]
+
+
 def test_an_unpublished_event(run: MadeUp) -> None:
     run.rows("bookings.outbox")[0]["published_at"] = None
 

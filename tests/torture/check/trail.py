@@ -24,7 +24,7 @@ _MAY_FOLLOW = {
 
 
 def lines(evidence: Evidence) -> list[Line]:
-    return [_pairs(evidence), _chain(evidence)]
+    return [_pairs(evidence), _chain(evidence), _append_only(evidence)]
 
 
 def _pairs(evidence: Evidence) -> Line:
@@ -60,6 +60,12 @@ def _faults(id_: str, row: Json, audits: list[Json], events: list[Json]) -> list
         if following not in _MAY_FOLLOW.get(status, ()):
             found.append(f"{id_} went from {status} to {following}")
     return found
+
+
+def _append_only(evidence: Evidence) -> Line:
+    let = evidence.state.get("tampered")
+    figure = f"{len(let or ())} of UPDATE, DELETE, TRUNCATE let through"
+    return Line("audit: append-only for the service", figure, int(let is not None), let or [])
 
 
 def _chain(evidence: Evidence) -> Line:
