@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from fastapi import FastAPI
 
+from bookings.settings import BookingsSettings
 from calendar_sync.settings import CalendarSyncSettings
 from notifications.settings import NotificationsSettings
 from reservations.settings import ReservationsSettings
@@ -24,6 +25,7 @@ KEY = "idempotencyKey"
 NOBODY = "http://127.0.0.1:1/"
 PUBLIC_URL = "https://clinic.example"
 _SETTINGS: Mapping[str, type[ServiceSettings]] = {
+    "bookings": BookingsSettings,
     "reservations": ReservationsSettings,
     "notifications": NotificationsSettings,
     "calendar-sync": CalendarSyncSettings,
@@ -187,6 +189,8 @@ def _text(schema: Json) -> str:
 
 
 def _in_path(name: str) -> str:
+    if name == "userId":
+        return USER
     if name.endswith("Id") and name != "appId":
         return str(uuid4())
     return {"appId": "1", "kind": "google", "name": "confirmed"}.get(name, "A" * 32)
@@ -199,7 +203,9 @@ def _in_query(parameter: Json, document: Json) -> str:
 
 _HOOK: Json = {"url": "https://hooks.test/medic"}
 _HASH: Json = {"tokenHash": "0" * 64}
+USER = str(uuid4())
 BODIES: Mapping[str, Json] = {
+    "POST /v1/patients/{userId}/erasure": {"confirmUserId": USER},
     "POST /v1/availability/search": {"providerIds": [str(uuid4())]},
     "POST /internal/holds": _HASH,
     "POST /internal/holds/{appointmentId}/extend": _HASH,

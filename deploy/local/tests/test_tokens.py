@@ -19,6 +19,7 @@ def settings(jwks: Path, *, environment: str = "development") -> ServiceSettings
             "auth_audience": AUDIENCE,
             "auth_jwks": str(jwks),
             "service_secret": "between services, for this test only",
+            "public_url": "http://localhost" if environment == "development" else "https://clinic",
         }
     )
 
