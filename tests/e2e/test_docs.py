@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from shared.http import AsyncClient
 from tests.e2e.radicale import PASSWORD, USER, radicale
-from tests.e2e.system import CHECKOUT, System
+from tests.e2e.system import CHECKOUT, Caller, System
 
 PAGES = ("README.md", "docs/integrating.md")
 LIMIT = 120.0
@@ -50,10 +51,14 @@ def unexpected(script: str, heard: str) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-async def test_the_commands_of_a_page_work(system: System, tmp_path: Path, page: str) -> None:
+async def test_the_commands_of_a_page_work(
+    system: System, client: AsyncClient, tmp_path: Path, page: str
+) -> None:
+    [(sub, token)] = system.tokens(1)  # in the end they are erased, so it is nobody else's patient
+    profile = {"name": "Maria", "email": "maria@example.org", "timezone": "Europe/Athens"}
+    await Caller(client, token, sub).call("PATCH", f"/v1/patients/{sub}", profile)
     demo = tmp_path / "demo.json"
-    people = reversed(system.demo["patients"])  # whom other journeys leave alone
-    demo.write_text(json.dumps(system.demo | {"patients": list(people)}))
+    demo.write_text(json.dumps(system.demo | {"patients": [{"id": sub, "token": token}]}))
     heard = tmp_path / "heard"
     heard.touch()
     wrapper = tmp_path / "curl"

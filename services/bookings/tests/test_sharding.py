@@ -33,8 +33,8 @@ OF_PROVIDER = {
     "resources": "provider_id",
 }
 OF_PATIENT = {"patient_claims": "patient_id", "patients": "id", "idempotency_keys": "caller"}
-EVERYWHERE = {"providers", "appointment_types"}
-"""Small, read by every hold and seldom written: Citus's reference tables."""
+EVERYWHERE = {"providers", "appointment_types", "erasure_requests", "erasure_confirmations"}
+"""Small and seldom written, the first two read by every hold: Citus's reference tables."""
 OF_NODE = {"outbox", "inbox", "alembic_version"}
 """One of each per node, with a relay and a consumer of its own."""
 

@@ -24,7 +24,8 @@ from shared.events.booking import (
 from shared.events.envelope import Event
 from shared.events.provider import ProviderDeleted, ProviderUpdated
 from shared.ids import new_id
-from shared.messaging.handling import Handling
+from shared.messaging.handling import Handling, InHand
+from shared.observability import begin
 
 AnAppointment = Callable[..., AppointmentEvent]
 Tell = Callable[..., Awaitable[None]]
@@ -153,8 +154,9 @@ async def test_a_redelivered_message_has_no_second_effect(
         data=appointment,
     )
 
-    await handling.together([event, event])
-    await handling.together([event])
+    taken = InHand(event, begin("a message"))
+    await handling.together([taken, taken])
+    await handling.together([taken])
 
     assert seen == [event.id]
 

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import orjson
 import pytest
+from structlog.testing import capture_logs
 
 from shared.events.provider import AppointmentTypeDeleted
 from shared.events.registry import EVENT_TYPES
@@ -361,17 +362,26 @@ async def test_a_relay_that_cannot_work_ends_with_an_error(stage: Stage) -> None
         await asyncio.wait_for(stage.relay().run(), 5)
 
 
-async def test_a_relay_without_rights_ends_with_an_error(stage: Stage) -> None:
-    async with stage.database.reading() as connection:
-        assert await connection.fetchval("SELECT 1")
+async def test_a_relay_without_its_table_ends_with_an_error(
+    stage: Stage, postgres_url: str
+) -> None:
+    relay = Relay(service="x", database_url=postgres_url, amqp_url=stage.amqp_url)
+
+    with pytest.raises(asyncpg.UndefinedTableError):
+        await asyncio.wait_for(relay.run(), 5)
+
+
+async def test_a_relay_whose_password_is_being_changed_waits(stage: Stage) -> None:
     relay = Relay(
         service="x",
         database_url=stage.database_url.replace("shared_tests:", "nobody:"),
         amqp_url=stage.amqp_url,
     )
 
-    with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError):
-        await asyncio.wait_for(relay.run(), 5)
+    with capture_logs() as lines, pytest.raises(TimeoutError):
+        await asyncio.wait_for(relay.run(), 1)
+
+    assert {line["event"] for line in lines} == {"relay_waits_for_database"}
 
 
 def test_every_event_that_somebody_listens_to_exists() -> None:
