@@ -3,8 +3,10 @@
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+
+import asyncpg
 
 from tests.torture.history import now
 from tests.torture.patients import introduced
@@ -104,10 +106,27 @@ class Operator:
     stand: Stand
     person: Person
     chance: random.Random
+    _noted: set[str] = field(default_factory=set)
+
+    async def _note_arrivals(self) -> None:
+        """When events arrived the first time, which the inbox forgets with the second."""
+        try:
+            rows = await self.stand.rows(
+                "availability",
+                "SELECT event_id, received_at FROM inbox WHERE consumer = 'availability'",
+            )
+        except (OSError, asyncpg.PostgresError, TimeoutError):
+            return
+        new = {str(r["event_id"]): r["received_at"].timestamp() for r in rows}
+        for known in self._noted & new.keys():
+            del new[known]
+        self._noted |= new.keys()
+        self.person.door.history.add("arrivals", start=now(), at=new)
 
     async def live(self, until: float, *, pause: Callable[[], float]) -> None:
         while now() + 5 < until:
             await asyncio.sleep(min(pause(), max(0.0, until - now())))
+            await self._note_arrivals()
             start = now()
             code, output = await self.stand.command(
                 "shared.messaging.admin", "republish", "--from", "bookings", "--to", "availability"

@@ -291,6 +291,15 @@ def test_a_view_that_comes_late_on_a_machine_without_time_for_it(run: MadeUp) ->
     assert not broken(run)
 
 
+def test_a_view_that_is_sent_again_counts_from_its_first_arrival(run: MadeUp) -> None:
+    run.add("arrivals", start=run.clock, at={r["event_id"]: BEGAN + 90 for r in run.rows("inbox")})
+    run.add("republish", start=run.clock + 50, end=run.clock + 51)
+    for row in run.rows("inbox"):
+        row["received_at"] = run.clock + 50.5
+
+    assert broken(run) == ["availability: p99 staleness 500 ms"]
+
+
 def test_a_view_that_comes_long_after_a_fault(run: MadeUp) -> None:
     run.add(**fault(BEGAN, BEGAN + 1))
     run.rows("inbox")[0]["received_at"] = BEGAN + 20

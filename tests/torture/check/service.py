@@ -82,13 +82,19 @@ def _is_hindered(started: Json, evidence: Evidence) -> bool:
 
 
 def _database(evidence: Evidence) -> Line:
+    """From the database's first answer until every process is ready, where nothing else was broken
+    then: a process that was killed itself would be waited for."""
     took, against = [], []
-    for fault in evidence.of("fault"):
-        if fault["target"] == "postgres" and fault["type"] == "kill" and fault["healed"]:
-            seconds = fault["healed"] - fault["first_answer"]
-            took.append(seconds)
-            if fault["healed"] > evidence.rested(fault["first_answer"], _DATABASE_BACK):
-                against.append(f"all ready {seconds:.1f} s after the database")
+    faults = evidence.of("fault")
+    for fault in faults:
+        if fault["target"] != "postgres" or fault["type"] != "kill" or not fault["healed"]:
+            continue
+        back, ready = fault["first_answer"], fault["healed"]
+        if any(f is not fault and f["start"] < ready and back < f["end"] for f in faults):
+            continue
+        took.append(ready - back)
+        if ready > evidence.rested(back, _DATABASE_BACK):
+            against.append(f"all ready {ready - back:.1f} s after the database")
     figure = f"{len(took)} times, most {max(took, default=0):.1f} s until all are ready"
     return Line("recovery: database back, ready in 5 s", figure, len(took), against, is_speed=True)
 

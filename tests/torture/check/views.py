@@ -62,13 +62,20 @@ def _staleness(evidence: Evidence) -> list[Line]:
         if row["consumer"] == "availability"
     }
     repeats = [(entry["start"], entry["end"]) for entry in evidence.of("republish")]
+    first: dict[str, float] = {}
+    for entry in reversed(evidence.of("arrivals")):
+        for id_, at in entry["at"].items():
+            if not any(start <= at <= end + _AFTER_FAULT for start, end in repeats):
+                first[id_] = at
+    received |= first
     calm, late = [], []
     for row in evidence.rows("bookings.outbox"):
         at = row["occurred_at"]
         if not row["type"].startswith("booking.") or row["id"] not in received:
             continue
         seen = received[row["id"]]
-        if any(at < end and seen >= start for start, end in repeats):
+        known = row["id"] in first
+        if not known and any(at < end and seen >= start for start, end in repeats):
             continue  # had once more on purpose: when it was had first is not known any more
         if evidence.is_quiet(at, max(seen, at + _FRESH)):
             calm.append(seen - at)
