@@ -8,7 +8,7 @@ from datetime import datetime
 
 from tests.torture.history import Json, now
 from tests.torture.people import Answer, Door, Person
-from tests.torture.world import Practice, wish_for
+from tests.torture.world import HOLD_SECONDS, Practice, wish_for
 
 _EXPIRY_DAYS, _STAMPEDE_DAYS = 42, 48
 """From so many days ahead on, in which nobody else books."""
@@ -168,9 +168,11 @@ class Forgetful:
     chance: random.Random
 
     async def live(self, until: float) -> None:
-        while now() < until:
-            await self._forget()
+        """Begins nothing that would last much longer than the run, but at once at its start."""
+        await self._forget()
+        while now() + HOLD_SECONDS < until:
             await asyncio.sleep(self.chance.uniform(0.5, 2))
+            await self._forget()
 
     async def _forget(self) -> None:
         first, second = await introduced(self.door), self.door.person()

@@ -10,7 +10,7 @@ from tests.torture.history import Json
 from tests.torture.people import Door, Person, query
 
 DAYS = 55
-_HOLD_SECONDS = 60
+HOLD_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ async def _practice(
         "name": f"Torture {name}",
         "mode": "phone",
         "durationMinutes": 30,
-        "holdSeconds": _HOLD_SECONDS,
+        "holdSeconds": HOLD_SECONDS,
         "maxRescheduleCount": 20,
         **(service or {}),
     }
