@@ -99,6 +99,10 @@ class Desk:
             await asyncio.sleep(self.chance.uniform(0.5, 3))
 
 
+_LOOKS, _BETWEEN_LOOKS = 8, 0.15
+"""Seconds; what is sent again passes quickly."""
+
+
 @dataclass
 class Operator:
     """Sends bookings' history to availability once more, beside all that goes on."""
@@ -107,6 +111,7 @@ class Operator:
     person: Person
     chance: random.Random
     _noted: set[str] = field(default_factory=set)
+    _versions: dict[str, int] = field(default_factory=dict)
 
     async def _note_arrivals(self) -> None:
         """When events arrived the first time, which the inbox forgets with the second."""
@@ -123,10 +128,22 @@ class Operator:
         self._noted |= new.keys()
         self.person.door.history.add("arrivals", start=now(), at=new)
 
+    async def _look_at_versions(self) -> None:
+        """Whether availability knows less of an appointment than it has known before."""
+        try:
+            rows = await self.stand.rows("availability", "SELECT id, version FROM appointments")
+        except (OSError, asyncpg.PostgresError, TimeoutError):
+            return
+        seen = {str(row["id"]): row["version"] for row in rows}
+        back = [id_ for id_, version in seen.items() if version < self._versions.get(id_, 0)]
+        self._versions |= seen
+        self.person.door.history.add("versions", start=now(), known=len(seen), back=back)
+
     async def live(self, until: float, *, pause: Callable[[], float]) -> None:
         while now() + 5 < until:
             await asyncio.sleep(min(pause(), max(0.0, until - now())))
             await self._note_arrivals()
+            await self._look_at_versions()
             start = now()
             code, output = await self.stand.command(
                 "shared.messaging.admin", "republish", "--from", "bookings", "--to", "availability"
@@ -134,3 +151,6 @@ class Operator:
             self.person.door.history.add(
                 "republish", start=start, end=now(), code=code, output=output[-200:]
             )
+            for _ in range(_LOOKS):
+                await self._look_at_versions()
+                await asyncio.sleep(_BETWEEN_LOOKS)

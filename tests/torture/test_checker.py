@@ -261,6 +261,12 @@ def test_a_read_model_with_an_old_version(run: MadeUp, table: str) -> None:
     assert broken(run) == ["messages: read models equal the truth"]
 
 
+def test_a_view_that_goes_back_to_an_old_version(run: MadeUp) -> None:
+    run.add("versions", start=run.clock, known=5, back=["one of them"])
+
+    assert broken(run) == ["messages: old never overwrites newer"]
+
+
 @pytest.mark.parametrize("kind", ["webhook", "stream"])
 def test_a_confirmation_that_was_not_told(run: MadeUp, kind: str) -> None:
     run.add(f"{kind}s from", start=BEGAN, provider=PROVIDER)

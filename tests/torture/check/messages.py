@@ -18,6 +18,7 @@ def lines(evidence: Evidence) -> list[Line]:
         _parked(evidence),
         _read_models(evidence),
         _told(evidence),
+        _forward(evidence),
     ]
 
 
@@ -103,6 +104,14 @@ def _read_models(evidence: Evidence) -> Line:
                 )
     figure = f"{count} compared, {len(against)} differ"
     return Line("messages: read models equal the truth", figure, count, against)
+
+
+def _forward(evidence: Evidence) -> Line:
+    """While its history is sent again, a view goes through old news and does not believe them."""
+    looks = evidence.of("versions")
+    against = [f"{id_} went back at {e['start']:.1f}" for e in looks for id_ in e["back"]]
+    figure = f"{len(looks)} looks, {len(against)} versions went back"
+    return Line("messages: old never overwrites newer", figure, len(looks), against)
 
 
 def _told(evidence: Evidence) -> Line:
