@@ -216,11 +216,19 @@ BUGS: Sequence[Bug] = (
                 "    # Before anything is claimed: an earlier",
                 '    await db.execute("COMMIT")\n'
                 '    await db.execute("BEGIN")\n'
+                "    await asyncio.sleep(2)\n"
                 "    # Before anything is claimed: an earlier",
-            )
+            ),
+            Edit(
+                f"{_BOOKINGS}bookings/use_cases/moves.py",
+                "from dataclasses import replace\n",
+                "import asyncio\nfrom dataclasses import replace\n",
+            ),
         ],
         ["reschedule: exactly one"],
-        seconds=30,
+        only="kill bookings-api",
+        seconds=60,
+        period=6,
     ),
     Bug(
         "calendar-event-written-twice-after-a-crash",

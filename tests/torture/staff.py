@@ -99,7 +99,7 @@ class Desk:
             await asyncio.sleep(self.chance.uniform(0.5, 3))
 
 
-_LOOKS, _BETWEEN_LOOKS = 8, 0.15
+_LOOKS, _BETWEEN_LOOKS = 8, 0.05
 """Seconds; what is sent again passes quickly."""
 
 
@@ -145,9 +145,16 @@ class Operator:
             await self._note_arrivals()
             await self._look_at_versions()
             start = now()
-            code, output = await self.stand.command(
-                "shared.messaging.admin", "republish", "--from", "bookings", "--to", "availability"
+            sending = asyncio.create_task(
+                self.stand.command(
+                    *("shared.messaging.admin", "republish"),
+                    *("--from", "bookings", "--to", "availability"),
+                )
             )
+            while not sending.done():
+                await self._look_at_versions()
+                await asyncio.wait({sending}, timeout=_BETWEEN_LOOKS)
+            code, output = sending.result()
             self.person.door.history.add(
                 "republish", start=start, end=now(), code=code, output=output[-200:]
             )
