@@ -37,7 +37,8 @@ _TABLES: Mapping[str, tuple[str, str]] = {
     ),
     "bookings.audit_events": (
         "bookings",
-        "SELECT appointment_id, sequence, action, actor_id, occurred_at, metadata "
+        "SELECT appointment_id, sequence, action, actor_id, occurred_at, metadata, "
+        "xmin::text::bigint AS transaction "
         "FROM audit_events",
     ),
     "availability.appointments": (

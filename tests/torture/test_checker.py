@@ -153,6 +153,14 @@ def test_a_move_in_two_transactions(run: MadeUp) -> None:
     assert "reschedule: exactly one of old and new" in broken(run)
 
 
+def test_a_move_whose_halves_were_committed_one_by_one(run: MadeUp) -> None:
+    moved(run, run.confirmed(patient="gus", hour=9), hour=10)
+    for number, audit in enumerate(run.rows("bookings.audit_events")):
+        audit["transaction"] = number
+
+    assert broken(run) == ["reschedule: exactly one of old and new"]
+
+
 def test_a_move_that_leaves_both(run: MadeUp) -> None:
     old = run.confirmed(patient="gus", hour=9)
     new = run.hold(patient="gus", hour=10)
