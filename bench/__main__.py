@@ -1,6 +1,6 @@
 """``make bench``: all that is measured, one part after the other, and one table at the end.
 
-``python -m bench [PART,…]`` measures these parts; only a run of all of them is kept in
+``python -m bench [PART,…]`` measures these parts; only a run without a choice is kept in
 ``results.json``.
 """
 
@@ -99,10 +99,12 @@ async def main(wanted: Sequence[str]) -> int:
             print(f"{name}: not measured", flush=True)
             continue
         print(f"{name}: {time.monotonic() - started:.0f} s", flush=True)
-    machine["minutes"] = f"{(time.monotonic() - began) / 60:.0f}"
+        if not wanted:
+            # Also of a run that is interrupted, what it has measured stays.
+            machine["minutes"] = f"{(time.monotonic() - began) / 60:.0f}"
+            results.write(machine, parts)
     print(f"\n{table(parts)}")
-    if parts.keys() == PARTS.keys():
-        results.write(machine, parts)
+    if not wanted:
         print(f"kept in {results.FILE}; `make bench-results` makes a page of it")
     return 0 if parts.keys() >= set(wanted or PARTS) else 1
 
