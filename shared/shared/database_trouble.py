@@ -41,19 +41,27 @@ def sqlstate(error: BaseException) -> str | None:
 
 
 def is_undone(error: BaseException) -> bool:
-    """PostgreSQL rolled the transaction back for a rival's sake: doing it again may succeed."""
-    return isinstance(error, DatabaseError) and sqlstate(error) in {
-        _SERIALIZATION_FAILURE,
-        _DEADLOCK,
-    }
+    """PostgreSQL rolled the transaction back for a rival's sake, or because a migration has changed
+    what a prepared statement returns: doing it again may succeed."""
+    return isinstance(error, DatabaseError) and (
+        sqlstate(error) in {_SERIALIZATION_FAILURE, _DEADLOCK} or _is_outdated(error)
+    )
 
 
 def is_passing(error: BaseException) -> bool:
     """Nothing is wrong with the request: the same request may succeed a moment later."""
     state = sqlstate(error) if isinstance(error, DatabaseError) else None
     if state is not None:
-        return state in _PASSING or state.startswith(_PASSING_CLASSES)
+        known = state in _PASSING or state.startswith(_PASSING_CLASSES)
+        return known or _is_outdated(error)
     return any(_is_lost_connection(each) for each in _with_causes(error))
+
+
+def _is_outdated(error: BaseException) -> bool:
+    """A migration has changed what the statement returns; asyncpg has forgotten the old plan."""
+    return any(
+        isinstance(each, asyncpg.InvalidCachedStatementError) for each in _with_causes(error)
+    )
 
 
 def _is_lost_connection(error: BaseException) -> bool:

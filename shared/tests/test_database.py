@@ -5,7 +5,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from shared.database_trouble import is_passing
+from shared.database_trouble import is_passing, is_undone
 from shared.db import Database, NoConnection
 
 
@@ -33,6 +33,28 @@ async def test_a_raised_exception_rolls_back(database: Database) -> None:
 
     async with database.reading() as connection:
         assert await connection.fetchval("SELECT count(*) FROM effects") == 0
+
+
+async def test_what_a_migration_has_changed_meanwhile_can_be_done_again(database_url: str) -> None:
+    """A table gets a column while prepared statements select all of them."""
+
+    async def read(database: Database) -> object:
+        async with database.transaction() as db:
+            return await db.fetchrow("SELECT * FROM changing")
+
+    async with Database.open(database_url, application_name="t", pool_size=1) as single:
+        async with single.autocommit() as db:
+            await db.execute("CREATE TEMPORARY TABLE changing AS SELECT 1 AS a")
+        await read(single)
+        async with single.autocommit() as db:
+            await db.execute("ALTER TABLE changing ADD COLUMN b integer")
+
+        with pytest.raises(asyncpg.InvalidCachedStatementError) as refused:
+            await read(single)
+
+        assert is_undone(refused.value)
+        assert is_passing(refused.value)
+        assert await read(single) == (1, None)
 
 
 async def test_whoever_waits_too_long_for_a_connection_is_told_so(database_url: str) -> None:

@@ -137,7 +137,6 @@ appointments = Table(
     Column("notes", Text),
     Column("participants", JSONB, nullable=False, server_default=text("'[]'")),
     Column("decision_reason", Text),
-    Column("override_reason", Text),
     Column("cancelled_at", Instant),
     Column("cancellation_cause", Text),
     Column("cancellation_reason", Text),
@@ -289,6 +288,15 @@ erasure_requests = Table(
     Column("requested_at", Instant, nullable=False),
     UniqueConstraint("patient_id", "version", name="erasure_requests_patient_id_version_key"),
 )
+
+override_reasons = Table(
+    "override_reasons",
+    Base.metadata,
+    Column("appointment_id", ForeignKey("appointments.id"), primary_key=True),
+    Column("reason", Text, nullable=False),
+)
+"""Why staff booked outside the rules. A column of ``appointments`` it cannot be: the release before
+selects all of them, and PostgreSQL refuses its prepared statements when there is one more."""
 
 erasure_confirmations = Table(
     "erasure_confirmations",

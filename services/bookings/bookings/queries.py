@@ -250,10 +250,10 @@ async def audit_trail(db: Connection, appointment_id: UUID) -> list[asyncpg.Reco
     return await db.fetch(
         """
         SELECT e.id, appointment_id, sequence, action, actor_type, actor_id, occurred_at,
-            CASE WHEN a.override_reason IS NOT NULL AND metadata -> 'override' = 'true'
-                THEN metadata || jsonb_build_object('override', a.override_reason)
+            CASE WHEN o.reason IS NOT NULL AND metadata -> 'override' = 'true'
+                THEN metadata || jsonb_build_object('override', o.reason)
                 ELSE metadata END AS metadata
-        FROM audit_events e JOIN appointments a ON a.id = e.appointment_id
+        FROM audit_events e LEFT JOIN override_reasons o USING (appointment_id)
         WHERE appointment_id = $1 ORDER BY sequence
         """,
         appointment_id,

@@ -30,6 +30,7 @@ OF_PROVIDER = {
     "claims": "provider_id",
     "appointment_notes": "provider_id",
     "audit_events": "provider_id",
+    "override_reasons": "provider_id",
     "resources": "provider_id",
 }
 OF_PATIENT = {"patient_claims": "patient_id", "patients": "id", "idempotency_keys": "caller"}
@@ -44,6 +45,8 @@ TO_CHANGE = {
     # The provider's id goes into these, and the promise is the same, because the id is random …
     "appointments_pkey": "(provider_id, id)",
     "appointment_notes_pkey": "(provider_id, id)",
+    "override_reasons_pkey": "(provider_id, appointment_id)",
+    "override_reasons_appointment_id_fkey": "(provider_id, appointment_id)",
     "audit_events_pkey": "(provider_id, id)",
     "resources_pkey": "(provider_id, id)",
     "appointments_reservation_token_hash_key": "(provider_id, reservation_token_hash)",
@@ -61,9 +64,9 @@ TO_CHANGE = {
 """Constraints without their table's distribution column, and what has to become of them."""
 
 NOT_ROUTED = {
-    "hold": {"claims", "appointments", "audit_events"},
+    "hold": {"claims", "appointments", "audit_events", "override_reasons"},
     "confirm": {"appointments", "claims", "patients", "audit_events", "patient_claims"},
-    "look": {"appointments", "claims", "audit_events"},
+    "look": {"appointments", "claims", "audit_events", "override_reasons"},
     "reschedule": {"appointments", "claims", "audit_events", "patient_claims"},
     "cancel": {"appointments", "claims", "audit_events", "patient_claims"},
     "expire holds": {"appointments", "claims", "audit_events", "patient_claims"},

@@ -114,8 +114,6 @@ class Appointment:
     participants: tuple[dict[str, Any], ...] = ()
     decision_reason: str | None = None
     """The provider's own words on their newest decision: approved, completed, no-show."""
-    override_reason: str | None = None
-    """Why staff booked it outside the rules; the trail says that they did."""
     cancellation: Cancellation | None = None
     rescheduled_from: UUID | None = None
     origin_stands: bool = False

@@ -18,7 +18,7 @@ _INSERTED = ", ".join(
     """
     id version status patient_id provider_id service_id timeslot_id starts_at ends_at mode
     location_id room_id terms source patient_timezone provider_timezone hold_expires_at
-    pending_expires_at reason notes participants override_reason rescheduled_from reschedule_count
+    pending_expires_at reason notes participants rescheduled_from reschedule_count
     audit_sequence audit_hash created_at updated_at
     """.split()
 )
@@ -47,6 +47,9 @@ WITH claimed AS (
     SELECT {_INSERTED}, $5 FROM jsonb_populate_record(NULL::appointments, $1)
     WHERE (SELECT count(*) FROM claimed) = jsonb_array_length($4::jsonb)
     RETURNING id
+), explained AS (
+    INSERT INTO override_reasons (appointment_id, reason)
+    SELECT id, $6 FROM changed WHERE $6::text IS NOT NULL
 ), {RECORD}
 """
 """Claims come first. Without all of them there is no appointment, and the foreign key then throws
@@ -99,8 +102,11 @@ async def open_hold(
     token_hash: bytes | None,
     by: Actor,
     metadata: dict[str, Any] | None = None,
+    override_reason: str | None = None,
 ) -> Appointment | None:
     """The new hold as written, or None when a rival was faster to one of its claims.
+
+    ``override_reason`` says why staff book outside the rules; the trail says that they did.
 
     One statement and so a transaction of its own; inside a longer one it needs a savepoint,
     because losing a part of its claims is an error to PostgreSQL.
@@ -108,7 +114,13 @@ async def open_hold(
     written, entry, event = recorded(hold, Action.HELD_CREATED, by, metadata or {})
     try:
         done = await db.fetchval(
-            _HOLD, row_of(written), entry, event, [claim_row(c) for c in hold.claims], token_hash
+            _HOLD,
+            row_of(written),
+            entry,
+            event,
+            [claim_row(c) for c in hold.claims],
+            token_hash,
+            override_reason,
         )
     except asyncpg.ForeignKeyViolationError as error:
         if error.constraint_name != "claims_appointment_id_fkey":

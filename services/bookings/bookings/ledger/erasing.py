@@ -11,16 +11,19 @@ from shared.db import Connection
 
 _WORDED = f"""
 SELECT a.id FROM appointments a WHERE a.id IN ({queries.ALL_OF_PATIENT}) AND (
-    num_nonnulls(reason, notes, decision_reason, cancellation_reason, override_reason) > 0
+    num_nonnulls(reason, notes, decision_reason, cancellation_reason) > 0
     OR participants <> '[]'
     OR EXISTS (SELECT FROM appointment_notes n WHERE n.appointment_id = a.id)
+    OR EXISTS (SELECT FROM override_reasons o WHERE o.appointment_id = a.id)
 ) ORDER BY a.id
 """
 _ERASE = """
 WITH worded AS (
     UPDATE appointments SET reason = NULL, notes = NULL, participants = '[]',
-        decision_reason = NULL, cancellation_reason = NULL, override_reason = NULL
+        decision_reason = NULL, cancellation_reason = NULL
     WHERE id = $1
+), explained AS (
+    DELETE FROM override_reasons WHERE appointment_id = $1
 )
 DELETE FROM appointment_notes WHERE appointment_id = $1 RETURNING id
 """

@@ -102,6 +102,7 @@ async def hold_timeslot(db: Connection, wish: Wish) -> tuple[Appointment, dateti
                 token_hash=wish.token_hash,
                 by=wish.picked_by,
                 metadata={"override": True} if wish.override is not None else {},
+                override_reason=wish.override,
             )
             if opened is not None:
                 return opened, offer.now
@@ -183,7 +184,6 @@ def _hold(
         room_id=next((unit.room_id for unit in units if unit.kind == "room"), wish.room_id),
         terms=terms,
         source=wish.source,
-        override_reason=wish.override,
         patient_timezone=offer.patient_timezone or offer.provider.timezone,
         provider_timezone=offer.provider.timezone,
         hold_expires_at=offer.now + timedelta(seconds=offer.service.hold_seconds),

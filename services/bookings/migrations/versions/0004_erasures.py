@@ -1,6 +1,6 @@
 """Who asked for a patient's erasure and which services have confirmed it; no words in the trail.
 
-Why staff book outside the rules stands beside the appointment from now on: what is hashed into the
+Why staff book outside the rules stands in a table of its own from now on: what is hashed into the
 trail can never be erased. Ended holds are found by their patient, like all other appointments.
 """
 
@@ -15,7 +15,14 @@ _HOLDS = "appointments_ended_holds_of_patient_idx"
 
 TABLES = """
 ALTER TABLE patients ADD COLUMN erased_version integer;
-ALTER TABLE appointments ADD COLUMN override_reason text;
+
+CREATE TABLE override_reasons (
+    appointment_id uuid NOT NULL,
+    reason text NOT NULL,
+    CONSTRAINT override_reasons_pkey PRIMARY KEY (appointment_id),
+    CONSTRAINT override_reasons_appointment_id_fkey
+        FOREIGN KEY (appointment_id) REFERENCES appointments (id)
+);
 
 CREATE TABLE erasure_requests (
     id uuid NOT NULL,
