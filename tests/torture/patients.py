@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from local.console import WentWrong
+from tests.torture.faults import HEALED_LIMIT
 from tests.torture.history import Json, now
 from tests.torture.people import Answer, Door, Person
 from tests.torture.world import HOLD_SECONDS, Practice, wish_for
@@ -15,7 +17,7 @@ _EXPIRY_DAYS, _STAMPEDE_DAYS = 42, 48
 
 
 async def introduced(door: Door, sub: str | None = None) -> Person:
-    """A patient whom bookings can write to."""
+    """A patient whom bookings can write to. Raises WentWrong when that is never to be had."""
     person = door.person("patient", sub)
     profile = {
         "name": f"Patient {person.id[:8]}",
@@ -23,11 +25,14 @@ async def introduced(door: Door, sub: str | None = None) -> Person:
         "phone": "+302101234567",
         "timezone": "UTC",
     }
-    answer = Answer(0)
-    while answer.status != 200:
+    deadline = now() + HEALED_LIMIT
+    while True:
         answer = await person.ask("PATCH", f"/v1/patients/{person.id}", profile)
-        await asyncio.sleep(0 if answer.status == 200 else 0.5)
-    return person
+        if answer.status == 200:
+            return person
+        if now() > deadline:
+            raise WentWrong(f"a patient cannot be introduced: {answer}")
+        await asyncio.sleep(0.5)
 
 
 @dataclass

@@ -5,16 +5,14 @@ import pytest
 
 from local.tests.settings_read import settings_class
 
-from .manifests import Cluster, environment, render, renderer
+from .conftest import Render
+from .manifests import Cluster, environment
 from .test_processes import SECRETS, main, service_of
 
 
 @pytest.fixture(scope="module")
-def traced(tmp_path_factory: pytest.TempPathFactory) -> Cluster:
-    command = renderer()
-    if command is None:
-        pytest.skip("neither kubectl nor kustomize is installed: overlays cannot be rendered")
-    return render(command, "prod", tmp_path_factory.mktemp("traced"), component="telemetry")
+def traced(rendered: Render) -> Cluster:
+    return rendered("prod", component="telemetry")
 
 
 def test_every_process_is_told_where_its_spans_go(traced: Cluster) -> None:
