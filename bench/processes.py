@@ -1,7 +1,7 @@
 """How long each process takes from its start until it is ready, and how much memory it holds.
 
-    make run                                                          # in another terminal
-    python -m bench.under_load rate --per-second 20 --seconds 60      # so that they have worked
+    make run                                                                    # elsewhere
+    python -m bench.under_load rate --per-second 5 --seconds 3600 --give-back   # that they work
     python -m bench.processes
 
 Memory is that of the processes as they are found. Then each is told to stop and is started anew by

@@ -4,6 +4,7 @@ bookings while the broker is off.
     make run                                    # in another terminal
     python -m bench.under_load stampede --clients 500
     python -m bench.under_load rate --per-second 50 --seconds 15
+    python -m bench.under_load rate --per-second 5 --seconds 3600 --give-back
     python -m bench.under_load broker-outage --per-second 4 --seconds 300
 
 Reads `demo.json` of the run folder (`RUN_DIR`, else `.run`).
@@ -21,6 +22,7 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +32,8 @@ import asyncpg
 CHECKOUT = Path(__file__).resolve().parents[1]
 RUN_FOLDER = Path(os.environ.get("RUN_DIR") or CHECKOUT / ".run")
 SETTLED = 4.0
+BOOKINGS_EACH = 40
+"""Of one patient, so that nobody meets the limits of holds."""
 LISTENERS = ("availability", "reservations", "notifications", "calendar-sync")
 
 Json = dict[str, Any]
@@ -131,8 +135,10 @@ async def introduced(clinic: Clinic, count: int) -> list[Person]:
     return people
 
 
-async def rate(clinic: Clinic, per_second: float, seconds: float) -> None:
-    people = await introduced(clinic, 400)
+async def rate(clinic: Clinic, per_second: float, seconds: float, give_back: bool) -> None:
+    """Bookings at a steady rate; given back at once where they shall last for hours."""
+    count = int(per_second * seconds)
+    people = await introduced(clinic, max(400, count // BOOKINGS_EACH))
     slots = [
         slot
         for provider in clinic.demo["providers"]
@@ -140,7 +146,7 @@ async def rate(clinic: Clinic, per_second: float, seconds: float) -> None:
         for slot in await clinic.slots(provider, service, people[0])
     ]
     random.shuffle(slots)
-    wanted = min(int(per_second * seconds), len(slots))
+    wanted = count if give_back else min(count, len(slots))
     database = await asyncpg.connect(clinic.demo["databases"]["bookings"])
     since = await database.fetchval("SELECT clock_timestamp()")
     answers: Counter[str] = Counter()
@@ -156,20 +162,25 @@ async def rate(clinic: Clinic, per_second: float, seconds: float) -> None:
             status, body = await clinic.call(
                 "POST", "/v1/bookings", person, token, Idempotency_Key=uuid.uuid4().hex
             )
+        if give_back and status == 201:
+            step, path = "cancel", f"/v1/appointments/{body['id']}/cancel"
+            status, body = await clinic.call(
+                "POST", path, person, {}, Idempotency_Key=uuid.uuid4().hex
+            )
         times.append(time.perf_counter() - began)
         answers[f"{step} {status} {body.get('code', '')}".strip()] += 1
 
     before = processor_seconds()
     began = time.perf_counter()
     tasks = []
-    for number, slot in enumerate(slots[:wanted]):
+    for number, slot in enumerate(islice(cycle(slots), wanted)):
         await asyncio.sleep(max(0.0, began + number / per_second - time.perf_counter()))
         tasks.append(asyncio.create_task(book(slot, people[number % len(people)])))
     await asyncio.gather(*tasks)
     took = time.perf_counter() - began
     await asyncio.sleep(SETTLED)
     print(f"{wanted} bookings in {took:.1f} s ({wanted / took:.0f}/s): {dict(answers)}")
-    print(f"reserve + confirm: {spread(times)}")
+    print(f"reserve + confirm{' + cancel' * give_back}: {spread(times)}")
     await tell_latencies(clinic.demo, database, since)
     tell_processor(before, processor_seconds(), wanted)
 
@@ -268,6 +279,7 @@ async def main() -> None:
     steady = commands.add_parser("rate")
     steady.add_argument("--per-second", type=float, default=50)
     steady.add_argument("--seconds", type=float, default=15)
+    steady.add_argument("--give-back", action="store_true", help="cancel each: slots never end")
     outage = commands.add_parser("broker-outage")
     outage.add_argument("--per-second", type=float, default=4)
     outage.add_argument("--seconds", type=float, default=300)
@@ -285,7 +297,7 @@ async def main() -> None:
 
             await broker_outage(clinic, session, chosen.seconds, chosen.per_second)
         else:
-            await rate(clinic, chosen.per_second, chosen.seconds)
+            await rate(clinic, chosen.per_second, chosen.seconds, chosen.give_back)
 
 
 if __name__ == "__main__":
