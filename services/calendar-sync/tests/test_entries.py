@@ -24,7 +24,8 @@ from shared.events.booking import (
 from shared.events.envelope import Event
 from shared.events.provider import ProviderDeleted, ProviderUpdated
 from shared.ids import new_id
-from shared.messaging.handling import Handling, InHand
+from shared.messaging.handlers import InHand
+from shared.messaging.handling import Handling
 from shared.observability import begin
 
 AnAppointment = Callable[..., AppointmentEvent]

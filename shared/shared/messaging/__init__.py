@@ -1,5 +1,5 @@
 """Events between services: written with their cause, published after it, taking effect once."""
 
-from shared.messaging.handlers import Handler, Handlers
+from shared.messaging.handlers import AllTogether, Handler, Handlers, InHand
 
-__all__ = ["Handler", "Handlers"]
+__all__ = ["AllTogether", "Handler", "Handlers", "InHand"]

@@ -8,7 +8,7 @@ for ever.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from time import monotonic, perf_counter
+from time import perf_counter
 from typing import Any
 
 from aio_pika.abc import AbstractConnection
@@ -18,6 +18,7 @@ from shared.db import Database
 from shared.events.envelope import Event
 from shared.events.registry import EVENT_TYPES
 from shared.messaging import metrics
+from shared.messaging.aside import Aside
 from shared.messaging.broker import (
     HEARTBEAT,
     BrokerUnavailable,
@@ -25,11 +26,10 @@ from shared.messaging.broker import (
     broker_errors,
     connected,
 )
-from shared.messaging.deliveries import Deliveries, Delivery
-from shared.messaging.failures import Failures
-from shared.messaging.handlers import Handlers
-from shared.messaging.handling import GaveBack, Handling, HandlingFailed, InHand
-from shared.messaging.publisher import Outgoing, Publisher
+from shared.messaging.deliveries import Deliveries, Delivery, acknowledge
+from shared.messaging.handlers import Handlers, InHand
+from shared.messaging.handling import GaveBack, Handling, HandlingFailed
+from shared.messaging.probe import PROBE_PAUSE, PROBE_TIMEOUT, Probe
 from shared.messaging.stopping import Stop, run_until_cancelled
 from shared.messaging.topology import EXCHANGE, LISTENERS, RETRY_PAUSES, Queues
 from shared.messaging.wire import UnknownEventType, UnreadableMessage, decode, message_model
@@ -39,8 +39,6 @@ _LARGEST_BATCH = 50
 _PREFETCH = 3 * _LARGEST_BATCH
 _RECONNECT_PAUSE = 0.5
 _BREATH = 0.01
-_PROBE_PAUSE = 5.0
-_PROBE_TIMEOUT = 10.0
 _GRACE = 6.0
 
 # Restarts and lost connections return messages innocently, but hardly one message so often.
@@ -78,10 +76,10 @@ class Consumer:
         metrics.begin(queue, self._types)
         self._amqp_url = amqp_url
         self._heartbeat = heartbeat
-        self._publisher = Publisher(amqp_url, name=f"{queue} retries", heartbeat=heartbeat)
+        self._aside = Aside(self._queues, amqp_url, heartbeat=heartbeat)
+        self._probe = Probe(self._queues)
         self._deliveries = Deliveries()
         self._stop = Stop()
-        self._probe_at = 0.0
         self._waits_for_broker = False
         self._batch = _LARGEST_BATCH
 
@@ -114,7 +112,7 @@ class Consumer:
                         )
                     await self._stop.pause(_RECONNECT_PAUSE)
         finally:
-            await self._publisher.disconnect()
+            await self._aside.close()
 
     async def _consume(self, connection: AbstractConnection) -> None:
         await self._queues.declare(connection, self._exchange, self._types)
@@ -142,7 +140,7 @@ class Consumer:
         """
         while not self._stop.requested:
             with broker_errors("get a message"):
-                message = await channel.basic_get(self._queues.main, timeout=_PROBE_TIMEOUT)
+                message = await channel.basic_get(self._queues.main, timeout=PROBE_TIMEOUT)
             if message.delivery_tag is None:
                 return
             delivery = Delivery.of(message)
@@ -152,36 +150,17 @@ class Consumer:
 
     async def _handle_all(self, channel: AbstractChannel, deliveries: Deliveries) -> None:
         with broker_errors("consume"):
-            await channel.basic_qos(prefetch_count=_PREFETCH, timeout=_PROBE_TIMEOUT)
-            await channel.basic_consume(self._queues.main, deliveries.add, timeout=_PROBE_TIMEOUT)
+            await channel.basic_qos(prefetch_count=_PREFETCH, timeout=PROBE_TIMEOUT)
+            await channel.basic_consume(self._queues.main, deliveries.add, timeout=PROBE_TIMEOUT)
         self._waits_for_broker = False
         logger.info("consumer_started", queue=self._queues.main)
         while not self._stop.requested:
-            await self._probe(channel)
-            taken = await deliveries.take(self._batch, patience=_PROBE_PAUSE)
+            await self._probe.look(channel, is_idle=self._deliveries.is_empty)
+            taken = await deliveries.take(self._batch, patience=PROBE_PAUSE)
             await self._handle(channel, taken)
             if 0 < len(taken) < self._batch:
                 # The next transaction has several messages then: each costs less.
                 await self._stop.pause(_BREATH)
-
-    async def _probe(self, channel: AbstractChannel) -> None:
-        """Every few seconds: is the connection alive, and the queue still there? How full is it?"""
-        if monotonic() < self._probe_at:
-            return
-        self._probe_at = monotonic() + _PROBE_PAUSE
-        queue = self._queues.main
-        waiting = await self._depth(channel, queue)
-        retrying = [await self._depth(channel, name) for name in self._queues.retries]
-        metrics.DEPTH.labels(queue).set(waiting)
-        metrics.RETRYING.labels(queue).set(sum(retrying))
-        metrics.PARKED_NOW.labels(queue).set(await self._depth(channel, self._queues.parked))
-        if waiting == 0 and self._deliveries.is_empty:
-            metrics.LEVEL.labels(queue).set_to_current_time()
-
-    async def _depth(self, channel: AbstractChannel, queue: str) -> int:
-        with broker_errors("look at the queue"):
-            found = await channel.queue_declare(queue, passive=True, timeout=_PROBE_TIMEOUT)
-        return found.message_count or 0
 
     async def _handle(self, channel: AbstractChannel, taken: Sequence[Delivery]) -> None:
         started = perf_counter()
@@ -196,7 +175,7 @@ class Consumer:
             for _, each in readable:
                 each.context.end()
 
-    def _begin(self, event: Event[Any]) -> InHand:
+    def _begin(self, event: Event[Any]) -> InHand[Any]:
         told = {
             "messaging.system": "rabbitmq",
             "messaging.operation.type": "process",
@@ -209,11 +188,14 @@ class Consumer:
         return InHand(event, begin(name, "consumer", told, traceparent=event.traceparent))
 
     async def _handle_readable(
-        self, channel: AbstractChannel, readable: Sequence[tuple[Delivery, InHand]], started: float
+        self,
+        channel: AbstractChannel,
+        readable: Sequence[tuple[Delivery, InHand[Any]]],
+        started: float,
     ) -> None:
         if len(readable) > 1:
             if await self._handling.together([each for _, each in readable]):
-                await self._acknowledge(channel, readable[-1][0], everything_before=True)
+                await acknowledge(channel, readable[-1][0], everything_before=True)
                 for delivery, each in readable:
                     self._tell_handled(delivery, each, started)
                 self._batch = min(2 * self._batch, _LARGEST_BATCH)
@@ -226,16 +208,16 @@ class Consumer:
             await self._handle_alone(channel, delivery, each)
 
     async def _handle_alone(
-        self, channel: AbstractChannel, delivery: Delivery, taken: InHand
+        self, channel: AbstractChannel, delivery: Delivery, taken: InHand[Any]
     ) -> None:
         started = perf_counter()
         try:
             await self._handling.alone(taken, self._pause)
         except HandlingFailed as failure:
             with within(taken.context):
-                await self._put_aside(channel, delivery, taken.event.type, str(failure))
+                await self._aside.put(channel, delivery, taken.event.type, str(failure))
             return
-        await self._acknowledge(channel, delivery)
+        await acknowledge(channel, delivery)
         self._tell_handled(delivery, taken, started)
 
     async def _pause(self, seconds: float) -> None:
@@ -250,64 +232,22 @@ class Consumer:
         try:
             event = decode(delivery.body)
         except UnreadableMessage as error:
-            await self._put_aside(channel, delivery, "unreadable", str(error), for_good=True)
+            await self._aside.put(channel, delivery, "unreadable", str(error), for_good=True)
             return None
         except UnknownEventType as error:
             # While old and new code run together, a colleague may know it a moment later.
-            await self._put_aside(channel, delivery, "unknown", str(error))
+            await self._aside.put(channel, delivery, "unknown", str(error))
             return None
         if event.type not in self._types:
-            await self._put_aside(channel, delivery, event.type, f"no handler for {event.type}")
+            await self._aside.put(channel, delivery, event.type, f"no handler for {event.type}")
             return None
         if delivery.unfinished >= _UNFINISHED_LIMIT:
             reason = f"the process or its connection ended {delivery.unfinished} times over it"
-            await self._put_aside(channel, delivery, event.type, reason)
+            await self._aside.put(channel, delivery, event.type, reason)
             return None
         return event
 
-    async def _put_aside(
-        self,
-        channel: AbstractChannel,
-        delivery: Delivery,
-        event_type: str,
-        reason: str,
-        *,
-        for_good: bool = False,
-    ) -> None:
-        """Into the queue of the next retry, or parked; gone from here once it is safe there."""
-        failures = Failures.after(delivery.failures, reason)
-        queue = self._queues.parked if for_good else self._queues.after_failure(failures.attempts)
-        await self._publisher.publish(
-            Outgoing(
-                routing_key=queue,
-                body=delivery.body,
-                message_id=delivery.message_id,
-                type=delivery.type,
-                content_type=delivery.content_type,
-                headers=failures.headers(),
-            )
-        )
-        await self._acknowledge(channel, delivery)
-        parked = queue == self._queues.parked
-        counter = metrics.PARKED if parked else metrics.RETRIED
-        counter.labels(self._queues.main, event_type).inc()
-        logger.log(
-            40 if parked else 30,
-            "message_parked" if parked else "message_retried",
-            queue=self._queues.main,
-            type=event_type,
-            event_id=delivery.message_id,
-            attempts=failures.attempts,
-            failure=failures.reason,
-        )
-
-    async def _acknowledge(
-        self, channel: AbstractChannel, delivery: Delivery, *, everything_before: bool = False
-    ) -> None:
-        with broker_errors("acknowledge"):
-            await channel.basic_ack(delivery.tag, multiple=everything_before)
-
-    def _tell_handled(self, delivery: Delivery, taken: InHand, started: float) -> None:
+    def _tell_handled(self, delivery: Delivery, taken: InHand[Any], started: float) -> None:
         queue, event = self._queues.main, taken.event
         metrics.HANDLED.labels(queue, event.type).inc()
         metrics.LAG.labels(queue).observe((datetime.now(UTC) - event.time).total_seconds())

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aiormq.abc import DeliveredMessage
+from aiormq.abc import AbstractChannel, DeliveredMessage
 
-from shared.messaging.broker import BrokerUnavailable
+from shared.messaging.broker import BrokerUnavailable, broker_errors
 from shared.messaging.failures import Failures
 
 
@@ -102,3 +102,11 @@ class Deliveries:
                 break
             taken.append(self._waiting.popleft())
         return taken
+
+
+async def acknowledge(
+    channel: AbstractChannel, delivery: Delivery, *, everything_before: bool = False
+) -> None:
+    """The broker may forget it, or also all that it has handed over earlier."""
+    with broker_errors("acknowledge"):
+        await channel.basic_ack(delivery.tag, multiple=everything_before)

@@ -3,18 +3,18 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from shared.database_trouble import is_passing, is_undone
-from shared.db import Database
-from shared.events.envelope import Event
+from shared.db import Connection, Database
 from shared.messaging import inbox, metrics
 from shared.messaging.failures import reason_of
-from shared.messaging.handlers import Handler
+from shared.messaging.handlers import AllTogether, Handler, InHand
 from shared.messaging.liveness import DatabaseLiveness
 from shared.messaging.stopping import is_stray
-from shared.observability import TraceContext, logger, within
+from shared.observability import logger, within
+from shared.observability.trace import current
 
 _UNDONE_TRIES = 5
 _UNDONE_PAUSE = 0.05
@@ -30,14 +30,6 @@ class HandlingFailed(Exception):
 
 class GaveBack(Exception):
     """The message was not handled because this consumer is stopping or has lost the broker."""
-
-
-@dataclass(frozen=True, slots=True)
-class InHand:
-    """An event, and the span of what is done with it."""
-
-    event: Event[Any]
-    context: TraceContext
 
 
 class Handling:
@@ -59,7 +51,7 @@ class Handling:
         self._batch_timeout = batch_timeout
         self._liveness = DatabaseLiveness(database, consumer)
 
-    async def together(self, taken: Sequence[InHand]) -> bool:
+    async def together(self, taken: Sequence[InHand[Any]]) -> bool:
         """All of them in one transaction; False, and nothing done, when that does not work."""
         try:
             async with asyncio.timeout(self._batch_timeout):
@@ -71,7 +63,7 @@ class Handling:
             return False
         return True
 
-    async def alone(self, taken: InHand, pause: Callable[[float], Awaitable[None]]) -> None:
+    async def alone(self, taken: InHand[Any], pause: Callable[[float], Awaitable[None]]) -> None:
         """Returns when the effect is committed; raises HandlingFailed when it cannot be.
 
         While the database is away this waits, through ``pause``, which may raise to give up.
@@ -97,7 +89,7 @@ class Handling:
             else:
                 return
 
-    async def _within_limit(self, taken: InHand) -> None:
+    async def _within_limit(self, taken: InHand[Any]) -> None:
         """The handler's time runs only while the database answers: an outage is not its fault."""
         work = asyncio.create_task(self._apply([taken]))
         spent, step = 0.0, self._timeout / _STEPS
@@ -114,18 +106,22 @@ class Handling:
             raise HandlingFailed("the handler has cancelled itself")
         work.result()
 
-    async def _apply(self, taken: Sequence[InHand]) -> None:
+    async def _apply(self, taken: Sequence[InHand[Any]]) -> None:
         async with self._database.transaction() as connection:
             events = [each.event for each in taken]
             fresh = await inbox.remember(connection, self._consumer, events)
+            news = []
             for each in taken:
-                event = each.event
-                if event.id not in fresh:
+                if each.event.id in fresh:
+                    fresh.discard(each.event.id)
+                    news.append(each)
+                else:
                     metrics.DUPLICATES.labels(self._consumer).inc()
-                    continue
-                fresh.discard(event.id)
-                with within(each.context):
-                    await self._handlers[event.type](connection, event)
+            for handler, alike in groupby(news, key=self._handler):
+                await _hand_over(handler, connection, list(alike))
+
+    def _handler(self, taken: InHand[Any]) -> Handler:
+        return self._handlers[taken.event.type]
 
     async def wait_for_database(self, pause: Callable[[float], Awaitable[None]]) -> None:
         """Returns when the database answers; ``pause`` may raise to give up."""
@@ -137,3 +133,20 @@ class Handling:
             await pause(seconds)
             seconds = min(seconds * 2, _LONGEST_PAUSE)
         logger.info("consumer_goes_on", queue=self._consumer)
+
+
+async def _hand_over(
+    handler: Handler, connection: Connection, alike: Sequence[InHand[Any]]
+) -> None:
+    if isinstance(handler, AllTogether):
+        # A trace shows the statements once. Their failure is not that message's alone.
+        shown = next((each for each in alike if each.context.is_sampled), alike[0])
+        token = current.set(shown.context)
+        try:
+            await handler.handle(connection, alike)
+        finally:
+            current.reset(token)
+        return
+    for each in alike:
+        with within(each.context):
+            await handler(connection, each.event)
