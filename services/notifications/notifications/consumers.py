@@ -1,7 +1,9 @@
 """What notifications learns from the other services."""
 
+from collections.abc import Sequence
+
 from notifications.domain.news import Party
-from notifications.use_cases.appointments import follow_appointment
+from notifications.use_cases.appointments import follow_appointments
 from notifications.use_cases.calendars import (
     calendar_is_well,
     tell_of_broken_calendar,
@@ -9,7 +11,7 @@ from notifications.use_cases.calendars import (
 )
 from notifications.use_cases.erase import erase_patient
 from notifications.use_cases.people import erase_contact, save_contact
-from notifications.webhooks.log import note_appointment
+from notifications.webhooks.log import note_appointments
 from shared.db import Connection
 from shared.events.availability import ConflictFound
 from shared.events.booking import (
@@ -29,12 +31,13 @@ from shared.events.calendar import (
 from shared.events.envelope import Event
 from shared.events.patient import PatientDeleted, PatientUpdated
 from shared.events.provider import ProviderDeleted, ProviderUpdated
-from shared.messaging import Handlers
+from shared.messaging import AllTogether, Handlers, InHand
 
 
-async def appointment_changed(db: Connection, event: Event[AppointmentEvent]) -> None:
-    await follow_appointment(db, event.data)
-    await note_appointment(db, event)
+@AllTogether
+async def appointments_changed(db: Connection, taken: Sequence[InHand[AppointmentEvent]]) -> None:
+    await follow_appointments(db, taken)
+    await note_appointments(db, [each.event for each in taken])
 
 
 async def patient_updated(db: Connection, event: Event[PatientUpdated]) -> None:
@@ -64,12 +67,12 @@ async def calendar_well(
 
 
 HANDLERS: Handlers = {
-    BookingRequested: appointment_changed,
-    BookingConfirmed: appointment_changed,
-    BookingRescheduled: appointment_changed,
-    BookingCancelled: appointment_changed,
-    BookingCompleted: appointment_changed,
-    BookingNoShow: appointment_changed,
+    BookingRequested: appointments_changed,
+    BookingConfirmed: appointments_changed,
+    BookingRescheduled: appointments_changed,
+    BookingCancelled: appointments_changed,
+    BookingCompleted: appointments_changed,
+    BookingNoShow: appointments_changed,
     PatientUpdated: patient_updated,
     PatientDeleted: erase_patient,
     ProviderUpdated: provider_updated,

@@ -1,6 +1,6 @@
 """What events do to jobs; always part of the event's transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -23,7 +23,7 @@ WITH given AS (
     SELECT * FROM jsonb_to_recordset($1) AS given (id uuid, dedupe_key text, kind text,
         channel text, fallback text[], party text, recipient_id uuid, appointment_id uuid,
         appointment_version integer, appointment_status text, payload jsonb, due_at timestamptz,
-        expires_at timestamptz, event jsonb)
+        expires_at timestamptz, traceparent text, event jsonb)
 ), before AS (
     -- LIMIT keeps the plan to the index, also one that was made while the table was empty.
     SELECT given.dedupe_key, queued.due_at FROM given, LATERAL (
@@ -35,21 +35,24 @@ WITH given AS (
         recipient_id, appointment_id, appointment_version, appointment_status, payload, due_at,
         expires_at, traceparent)
     SELECT id, dedupe_key, kind, channel, fallback, party, recipient_id, appointment_id,
-        appointment_version, appointment_status, payload, coalesce(due_at, now()), expires_at, $2
+        appointment_version, appointment_status, payload, coalesce(due_at, now()),
+        expires_at, traceparent
     FROM given WHERE expires_at > now() ORDER BY dedupe_key
     ON CONFLICT (dedupe_key) DO UPDATE
     SET channel = excluded.channel, fallback = excluded.fallback,
         appointment_version = excluded.appointment_version,
         appointment_status = excluded.appointment_status, payload = excluded.payload,
         expires_at = excluded.expires_at,
-        due_at = CASE WHEN j.kind = ANY($3::text[]) THEN excluded.due_at ELSE j.due_at END,
+        due_at = CASE WHEN j.kind = ANY($2::text[]) THEN excluded.due_at ELSE j.due_at END,
         status = 'queued', ended_at = NULL, last_error = NULL
     WHERE j.status = 'queued' OR j.status = 'withdrawn' AND j.last_error = '{_UNWANTED}'
     RETURNING j.id, j.dedupe_key, j.due_at
 ), withdrawn AS (
     UPDATE notification_jobs
-    SET status = 'withdrawn', ended_at = now(), last_error = 'the appointment is ' || $5
-    WHERE appointment_id = $4 AND appointment_status <> $5 AND status = 'queued'
+    SET status = 'withdrawn', ended_at = now(),
+        last_error = 'the appointment is ' || ($4::jsonb ->> appointment_id::text)
+    WHERE appointment_id = ANY($3::uuid[]) AND status = 'queued'
+        AND appointment_status <> $4::jsonb ->> appointment_id::text
         AND dedupe_key NOT IN (SELECT dedupe_key FROM given)
 ), announced AS (
     INSERT INTO outbox (id, type, subject, sequence, traceparent, data)
@@ -64,27 +67,32 @@ WHERE EXISTS (SELECT FROM planned WHERE due_at <= now())
 """One statement, because every event of an appointment runs it. The call goes out once this is
 committed; it costs little where commits are not thousands a second."""
 
+Job = Mapping[str, Any]
+"""A telling as ``save`` takes it; it belongs to the story in which it was made."""
 
-async def plan(
-    db: Connection, tellings: Sequence[Telling], *, now: datetime, about: About | None = None
-) -> None:
+
+async def plan(db: Connection, tellings: Sequence[Telling], *, now: datetime) -> None:
+    """``save`` for what follows from one event."""
+    await save(db, [job_of(telling, now) for telling in tellings])
+
+
+async def save(db: Connection, jobs: Sequence[Job], *, about: Collection[About] = ()) -> None:
     """Have each told once, however often this is asked for; what is of no use by now, never.
 
     What is queued already is told as it is planned now. What is queued for another status of the
-    appointment ``about`` is not said any more. Later tellings make reminders known as events.
+    appointments ``about`` is not said any more. Later tellings make reminders known as events.
+    No two of the jobs may have the same key.
     """
-    jobs = [_row(telling, now) for telling in tellings]
     await db.execute(
         _PLAN,
         jobs,
-        current_traceparent(),
         _LATER,
-        about and about.id,
-        about and about.status,
+        [each.id for each in about],
+        {str(each.id): each.status for each in about},
     )
 
 
-def _row(telling: Telling, now: datetime) -> dict[str, Any]:
+def job_of(telling: Telling, now: datetime) -> Job:
     event = announcements.scheduled(telling, now)
     about = telling.about
     return {
@@ -101,6 +109,7 @@ def _row(telling: Telling, now: datetime) -> dict[str, Any]:
         "payload": telling.facts.stored,
         "due_at": telling.due_at,
         "expires_at": telling.expires_at,
+        "traceparent": current_traceparent(),
         "event": event and outbox.row(event),
     }
 

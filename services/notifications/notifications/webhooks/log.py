@@ -1,9 +1,7 @@
 """What has happened that integrators may hear of, and for which endpoints it is queued."""
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import Any
-from uuid import UUID
+from collections.abc import Sequence
+from datetime import timedelta
 
 from notifications.appointment_facts import appointment_facts, is_told
 from shared.db import Connection
@@ -27,33 +25,20 @@ _NEWS = timedelta(days=1)
 _CHUNK = 1000
 
 
-async def note_appointment(db: Connection, event: Event[AppointmentEvent]) -> None:
-    """Log the event once, and queue it for every endpoint that wants it."""
-    if is_told(event.data):
-        await _note(
-            db,
-            id_=event.id,
-            type_=event.type,
-            provider_id=event.data.provider_id,
-            occurred_at=event.time,
-            data=appointment_facts(event.data),
-        )
-
-
-async def _note(
-    db: Connection,
-    *,
-    id_: UUID,
-    type_: str,
-    provider_id: UUID,
-    occurred_at: datetime,
-    data: Mapping[str, Any],
-) -> None:
+async def note_appointments(db: Connection, events: Sequence[Event[AppointmentEvent]]) -> None:
+    """Log each event once, in their order, and queue it for every endpoint that wants it."""
+    told = [event for event in events if is_told(event.data)]
+    if not told:
+        return
     await db.execute(
         """
         WITH noted AS (
             INSERT INTO webhook_events (id, type, provider_id, occurred_at, data)
-            SELECT $1, $2, $3, $4, $5 WHERE $4 > now() - $6::interval
+            SELECT id, type, provider_id, occurred_at, data
+            FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::timestamptz[], $5::jsonb[])
+                WITH ORDINALITY AS given (id, type, provider_id, occurred_at, data, place)
+            WHERE occurred_at > now() - $6::interval
+            ORDER BY place
             ON CONFLICT (id) DO NOTHING
             RETURNING position, type, provider_id
         )
@@ -63,11 +48,11 @@ async def _note(
             ON endpoint.is_enabled AND noted.type = ANY(endpoint.events)
             AND (endpoint.provider_id IS NULL OR endpoint.provider_id = noted.provider_id)
         """,
-        id_,
-        type_,
-        provider_id,
-        occurred_at,
-        data,
+        [event.id for event in told],
+        [event.type for event in told],
+        [event.data.provider_id for event in told],
+        [event.time for event in told],
+        [appointment_facts(event.data) for event in told],
         _NEWS,
     )
 
