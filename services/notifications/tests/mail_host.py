@@ -52,6 +52,8 @@ class MailHost:
         """Answers to the next MAIL commands instead of 250."""
         self.recipient_reply: dict[str, list[str]] = {}
         """By address: answers to the next RCPT commands instead of 250."""
+        self.data_reply: list[str] = []
+        """Answers to the next DATA commands instead of 354."""
         self.content_reply: list[str] = []
         """Answers to the next contents instead of 250; such mails are not kept."""
         self.drops_after_content = 0
@@ -123,6 +125,12 @@ class MailHost:
                 host.connections += 1
                 host._transports.add(transport)
                 super().connection_made(transport)
+
+            async def smtp_DATA(self, arg: str) -> None:
+                if host.data_reply:
+                    await self.push(host.data_reply.pop(0))
+                else:
+                    await super().smtp_DATA(arg)
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a login without TLS, which this is about

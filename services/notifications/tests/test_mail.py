@@ -98,10 +98,13 @@ def test_a_huge_name_makes_no_huge_header() -> None:
 
 
 @pytest.mark.parametrize(("news", "party"), sorted(WORDINGS))
-def test_content_is_seven_bit(news: News, party: Party) -> None:
+def test_content_is_seven_bit_in_whole_lines(news: News, party: Party) -> None:
     job = a_job(news=news, party=party, recipient=a_contact(name="Ζωή"))
 
-    assert channel().compose(job, "maria@example.com").content.isascii()
+    content = channel().compose(job, "maria@example.com").content
+
+    assert content.isascii()
+    assert content.count(b"\n") == content.count(b"\r") == content.count(b"\r\n")
 
 
 def test_a_line_with_one_dot_survives() -> None:

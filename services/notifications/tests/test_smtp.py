@@ -90,6 +90,47 @@ async def test_a_warm_line_is_used_again(mail_host: MailHost) -> None:
     await mails.close()
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"Subject: Dots\r\n\r\n.\r\n..\r\n.two\r\nlast.\r\n",
+        b".Subject: a dot at the very beginning\r\n\r\nHello\r\n",
+        b"Subject: Half a line end\r\n\r\none\n.\r\nMAIL FROM:<a@b.example>\r\n",
+        b"Subject: The other half\r\n\r\none\r.\r\ntwo\r\n",
+        b"Subject: No end\r\n\r\none",
+    ],
+)
+async def test_nothing_in_a_mail_can_be_taken_for_its_end(
+    mail_host: MailHost, content: bytes
+) -> None:
+    email = channel(mail_host.url)
+    message = Message("<1@medic.example>", "maria@example.com", content)
+
+    assert [await send(email, each) for each in (message, MESSAGE)] == [DeliveryStatus.SENT] * 2
+
+    await email.close()
+    lines = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").splitlines()
+    assert [mail.content.splitlines() for mail in mail_host.mails] == [
+        lines,
+        MESSAGE.content.splitlines(),
+    ]
+
+
+async def test_a_server_that_wants_no_content_has_not_taken_it(mail_host: MailHost) -> None:
+    mail_host.data_reply = ["451 not now", "554 never", "250 thank you for nothing"]
+    email = channel(mail_host.url)
+
+    assert [await send(email) for _ in range(4)] == [
+        DeliveryStatus.DEFERRED,
+        DeliveryStatus.REFUSED,
+        DeliveryStatus.DEFERRED,
+        DeliveryStatus.SENT,
+    ]
+
+    await email.close()
+    assert len(mail_host.mails) == 1
+
+
 async def test_a_refusal_does_not_spoil_the_line_for_the_next(mail_host: MailHost) -> None:
     mails = channel(mail_host.url)
     mail_host.recipient_reply = {MESSAGE.address: ["550 no", "450 later"]}

@@ -12,6 +12,7 @@ from aiosmtplib import (
     SMTPDataError,
     SMTPException,
     SMTPRecipientRefused,
+    SMTPResponse,
     SMTPResponseException,
     SMTPSenderRefused,
     SMTPStatus,
@@ -52,6 +53,7 @@ class EmailChannel:
         self._envelope_from = sender.addr_spec
         self._writer = writer
         self._links = links
+        self._host = host_of(writer.origin)
         self._lines = SmtpLines(server, own_name=sender.domain, timeout=answer_timeout, tls=tls)
 
     @property
@@ -88,9 +90,11 @@ class EmailChannel:
         if job.news not in METHODS or not isinstance(facts, Facts):
             return
         people = {"organizer": self._sender, "attendee": recipient}
-        host = host_of(self._writer.origin)
-        yield METHODS[job.news], invitation(job, facts, title=letter.title, host=host, **people)
-        if replaced := withdrawal(job, facts, host=host, **people):
+        yield (
+            METHODS[job.news],
+            invitation(job, facts, title=letter.title, host=self._host, **people),
+        )
+        if replaced := withdrawal(job, facts, host=self._host, **people):
             yield "CANCEL", replaced
 
     @asynccontextmanager
@@ -117,7 +121,7 @@ class EmailChannel:
             async with asyncio.timeout(_SEND_LIMIT):
                 await _address_envelope(smtp, self._envelope_from, message.address, options)
                 content_has_left = True
-                response = await smtp.data(message.content)
+                response = await _hand_over(smtp, message.content)
         except (SMTPRecipientRefused, SMTPDataError) as error:
             # Of the other steps a refusal speaks of us, not of this message: mended, it can go.
             final = 500 <= error.code < 600
@@ -142,6 +146,32 @@ async def _address_envelope(
     answer = await smtp.execute_command(b"RCPT", f"TO:<{recipient}>".encode())
     if answer.code not in (SMTPStatus.completed, SMTPStatus.will_forward):
         raise SMTPRecipientRefused(answer.code, answer.message, recipient)
+
+
+async def _hand_over(smtp: SMTP, content: bytes) -> SMTPResponse:
+    """aiosmtplib would go through the mail twice with regular expressions, to mend line ends that
+    our mails have not: more work than writing it."""
+    protocol = smtp.protocol
+    if protocol is None or not _has_whole_lines(content):
+        return await smtp.data(content)
+    answer = await smtp.execute_command(b"DATA")
+    if answer.code != SMTPStatus.start_input:
+        raise SMTPDataError(answer.code, answer.message)
+    protocol.write(content.replace(b"\r\n.", b"\r\n..") + b".\r\n")
+    answer = await protocol.read_response(timeout=smtp.timeout)
+    if answer.code != SMTPStatus.completed:
+        raise SMTPDataError(answer.code, answer.message)
+    return answer
+
+
+def _has_whole_lines(content: bytes) -> bool:
+    """No half of a line end anywhere, behind which a server could see the end of the mail."""
+    ends = content.count(b"\r\n")
+    return (
+        content.count(b"\n") == ends == content.count(b"\r")
+        and content.endswith(b"\r\n")
+        and not content.startswith(b".")
+    )
 
 
 async def _start_over(smtp: SMTP) -> None:
