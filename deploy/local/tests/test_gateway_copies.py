@@ -1,9 +1,11 @@
 """The gateway as containers run it: services have names, and any number of copies behind each."""
 
+import asyncio
 import re
+import socket
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +44,16 @@ class Scaled:
             return await self.reached() == set(expected)
 
         await wait_for(is_so, f"requests reach {expected} and nobody else", limit=15)
+
+
+@contextmanager
+def deaf(address: str, port: int) -> Iterator[None]:
+    """Who connects there gets no answer at all, as from a container that is gone."""
+    with socket.socket() as listening, socket.socket() as waiting:
+        listening.bind((address, port))
+        listening.listen(0)
+        waiting.connect((address, port))
+        yield
 
 
 @pytest.fixture
@@ -94,8 +106,12 @@ async def test_it_starts_before_its_services_and_finds_them_later(scaled: Scaled
     assert await scaled.status() == 200
 
 
-async def test_a_copy_that_is_dead_but_still_named_costs_no_answer(scaled: Scaled) -> None:
-    scaled.names.addresses = ["127.0.0.2", "127.0.0.9"]  # nobody listens at .9
+@pytest.mark.parametrize("silent", [1, 9])
+async def test_copies_that_are_named_and_do_not_listen_cost_no_answer(
+    scaled: Scaled, silent: int
+) -> None:
+    nobody = [f"127.0.0.{number}" for number in range(10, 10 + silent)]
+    scaled.names.addresses = ["127.0.0.2", *nobody]
     await scaled.until_reached("127.0.0.2")
 
     answers = [await scaled.front.get("/v1/bookings", method="GET") for _ in range(20)]
@@ -105,3 +121,24 @@ async def test_a_copy_that_is_dead_but_still_named_costs_no_answer(scaled: Scale
     ]
 
     assert {answer.status for answer in (*answers, *posts)} == {200}
+
+
+async def test_a_copy_that_is_gone_but_still_named_costs_no_answer(scaled: Scaled) -> None:
+    scaled.names.addresses = ["127.0.0.2"]
+    await scaled.until_reached("127.0.0.2")
+
+    async def the_names_are_known() -> bool:
+        return await scaled.reached(1) == {"127.0.0.3"}
+
+    with deaf("127.0.0.8", scaled.copies["127.0.0.3"].port):
+        scaled.names.addresses = ["127.0.0.3", "127.0.0.8"]
+        await wait_for(the_names_are_known, "the gateway knows the new addresses", limit=15)
+        answers = await asyncio.gather(
+            *(scaled.front.get("/v1/bookings", method="GET") for _ in range(4)),
+            *(
+                scaled.front.get("/v1/bookings", method="POST", headers="Content-Length: 0\r\n")
+                for _ in range(4)
+            ),
+        )
+
+    assert {answer.status for answer in answers} == {200}
