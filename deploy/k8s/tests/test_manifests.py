@@ -67,6 +67,20 @@ def test_pods_give_up_what_they_do_not_need(cluster: Cluster) -> None:
             assert "memory" in container["resources"]["limits"]
 
 
+def test_a_broker_of_our_own_knows_how_much_memory_it_has(cluster: Cluster) -> None:
+    brokers = [pod.containers[0] for pod in cluster.pods if pod.process == "rabbitmq"]
+
+    assert bool(brokers) is (cluster.overlay == "dev")  # elsewhere its operator says it
+    for broker in brokers:
+        [arguments] = [
+            entry["value"]
+            for entry in broker["env"]
+            if entry["name"] == "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS"
+        ]
+        assert arguments == f"-rabbit total_memory_available_override_value {1024**3}"
+        assert broker["resources"]["limits"]["memory"] == "1Gi"
+
+
 def test_what_is_mounted_exists(cluster: Cluster) -> None:
     configs = {entry["metadata"]["name"] for entry in cluster.of("ConfigMap")}
     for pod in cluster.pods:

@@ -56,6 +56,20 @@ def test_a_container_has_no_rights_that_it_does_not_need(name: str) -> None:
 
 
 @each_container
+def test_a_log_cannot_fill_the_disk(name: str) -> None:
+    assert CONTAINERS[name]["logging"] == {"driver": "local"}
+
+
+def test_the_broker_knows_how_much_memory_it_has() -> None:
+    entry = CONTAINERS["rabbitmq"]
+    arguments = entry["environment"]["RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS"].split()
+    size = arguments[arguments.index("total_memory_available_override_value") + 1]
+
+    assert entry["mem_limit"] == "1g"
+    assert int(size) == 1024**3
+
+
+@each_container
 def test_nobody_is_root(name: str) -> None:
     entry = CONTAINERS[name]
     users = re.findall(r"(?m)^USER (\S+)", DOCKERFILE)
@@ -85,6 +99,15 @@ def test_the_base_image_is_an_argument_with_a_version() -> None:
 
     assert WITH_A_VERSION.fullmatch(base)
     assert set(re.findall(r"(?m)^FROM (\S+)", DOCKERFILE)) == {"${BASE}"}
+
+
+def test_what_services_share_is_one_chain_of_layers() -> None:
+    *_, last = DOCKERFILE.split("\nFROM ")
+    shared, _, own = last.partition("ARG SERVICE\n")
+
+    assert "COPY --from=packages" in shared
+    assert "COPY shared" in shared
+    assert "COPY services/${SERVICE}" in own
 
 
 def test_databases_and_broker_are_out_of_reach_from_outside() -> None:
