@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid5
 
+from tests.torture.check.checker import check
 from tests.torture.check.evidence import Evidence, Json
+from tests.torture.check.verdicts import violations
 
 PROVIDER, SERVICE, STAFF = (str(UUID(int=number)) for number in (1, 2, 3))
 BEGAN = 1_800_000_000.0
@@ -198,3 +200,27 @@ def _iso(instant: float) -> str:
 
 def _at(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
+
+
+def moved(run: MadeUp, old: Booked, *, hour: int, together: bool = True) -> Booked:
+    """The appointment that replaces the old one, in one transaction or in two."""
+    new = run.hold(patient=old.row["patient_id"], hour=hour)
+    cause = {"cancellation": {"cause": "rescheduled"}, "rescheduledTo": new.id}
+    old.becomes("cancelled", "rescheduled", **cause)
+    new.becomes(
+        "confirmed",
+        "confirmed",
+        type="booking.rescheduled",
+        rescheduledFrom=old.id,
+        later=not together,
+    )
+    return new
+
+
+def broken(run: MadeUp) -> list[str]:
+    return [line.promise for line in violations(check(run.evidence()))]
+
+
+def fault(start: float, end: float, **more: Any) -> dict[str, Any]:
+    entry = {"kind": "fault", "name": "pause x", "type": "pause", "target": "x", "start": start}
+    return {**entry, "end": end, "over": end, "healed": end, **more}

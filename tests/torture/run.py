@@ -13,15 +13,16 @@ import aiohttp
 
 from local.folder import RunFolder
 from local.radicale import Radicale
-from tests.torture import state
 from tests.torture.check.checker import HISTORY, STATE
 from tests.torture.faults import carry_out
 from tests.torture.history import History, now
 from tests.torture.patients import Crowd, Forgetful, Patient, introduced
 from tests.torture.people import Door
 from tests.torture.plan import PERIOD, planned
+from tests.torture.quiet import settle
 from tests.torture.staff import Approver, Changer, Desk, Operator
 from tests.torture.stand import Stand
+from tests.torture.state import taken
 from tests.torture.watchers import CalendarUser, Integrator, Stream
 from tests.torture.world import Practice, built, calendar_practice
 
@@ -67,9 +68,9 @@ async def torture(stand: Stand, wanted: Wanted, folder: Path) -> None:
             watchers += [asyncio.create_task(_watch(stream)) for stream in streams]
             try:
                 await _act(stand, door, practices, radicale, wanted)
-                left = await state.settle(stand, radicale, streams, limit=wanted.settle)
+                left = await settle(stand, radicale, streams, limit=wanted.settle)
                 history.add("settled", start=now(), left=left)
-                final = await state.taken(stand, door, radicale, rebuild=wanted.rebuild)
+                final = await taken(stand, door, radicale, rebuild=wanted.rebuild)
                 final["waiting"] |= left
             finally:
                 for watcher in watchers:
