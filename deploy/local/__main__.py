@@ -67,6 +67,9 @@ def _options() -> argparse.Namespace:
         command.add_argument(
             "--links", action="store_true", help="a switch on each way to the servers (torture)"
         )
+        command.add_argument(
+            "--settings", type=Path, help="JSON: variables of single processes over their own"
+        )
     servers = commands.add_parser("with-servers", help="run a command beside test servers")
     servers.add_argument("--only-postgres", action="store_true", help="leave RabbitMQ out")
     servers.add_argument("--durable", action="store_true", help="PostgreSQL waits for its disk")

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +24,16 @@ class Program:
     user: str | None = None
     stop_signal: Literal["TERM", "INT"] = "TERM"
     stop_seconds: int = 10
+
+
+def with_settings(
+    programs: Iterable[Program], settings: Mapping[str, Mapping[str, str]]
+) -> list[Program]:
+    """The programs, each with the variables that are given by its name over its own."""
+    return [
+        replace(each, environment={**each.environment, **settings.get(each.name, {})})
+        for each in programs
+    ]
 
 
 def supervisor_config(

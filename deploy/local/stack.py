@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import json
 import os
 import shutil
 from collections.abc import AsyncIterator, Mapping
@@ -28,6 +29,7 @@ from local.links import Links
 from local.mail import mail_program
 from local.ports import Ports, is_free
 from local.postgres import data_elsewhere
+from local.processes import with_settings
 from local.radicale import USER, Radicale
 from local.servers import Given, Servers, find_servers
 from local.services import SERVICES, Surroundings
@@ -46,6 +48,8 @@ class Choices:
     stay: bool = True
     log_level: str = "INFO"
     links: bool = False
+    settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By the name of a process: variables over its own."""
     given: Given = field(default_factory=Given)
     gateway_settings: Mapping[str, str] = field(default_factory=dict)
     telemetry: Mapping[str, str] = field(default_factory=dict)
@@ -58,6 +62,7 @@ class Choices:
             story=not options.no_story,
             stay=options.command == "run",
             links=options.links,
+            settings=json.loads(options.settings.read_text()) if options.settings else {},
             log_level=os.environ.get("LOG_LEVEL", "INFO"),
             given=Given(os.environ.get("POSTGRES_ADMIN_URL"), os.environ.get("AMQP_URL")),
             gateway_settings={n: os.environ[n] for n in limits if n in os.environ},
@@ -125,6 +130,7 @@ class Stack:
         self._key = key
         self._databases = Databases(servers.admin_url, folder)
         self._links = Links(folder, ports) if choices.links else None
+        self._settings = choices.settings
         self._smtp_port = ports["smtp"]
         self._radicale = Radicale.of(folder, port=ports["radicale"])
         port = choices.port or ports["gateway"]
@@ -166,6 +172,7 @@ class Stack:
         processes = services.programs(self._surroundings)
         if self._links:
             processes = [self._links.program(), *self._links.through(processes)]
+        processes = with_settings(processes, self._settings)
         programs = [
             *self._servers.programs(),
             mail,

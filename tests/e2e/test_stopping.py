@@ -4,8 +4,6 @@ Their clocks are three minutes apart, and nobody notices that either.
 """
 
 import asyncio
-import shutil
-import subprocess
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,6 +15,7 @@ import pytest
 
 from local.demo_data import Clinic
 from local.services import CURRENT, SERVICES, Service, api_name, worker_name
+from tests.e2e import clocks
 from tests.e2e.afterwards import caught_up, nothing_lost_and_nothing_doubled
 from tests.e2e.rolling import Copy, Rolling, clinic_of, rolling
 from tests.e2e.traffic import Traffic
@@ -63,13 +62,10 @@ async def test_a_process_that_is_told_to_stop_fails_nobody(
 @pytest.fixture
 def clock(tmp_path: Path) -> Callable[[int], Mapping[str, str]]:
     """What makes a process's clock differ by so many seconds; nothing where nothing compiles C."""
-    compiler, library = shutil.which("cc"), tmp_path / "shifted_clock.so"
-    if compiler is None:
+    made = clocks.library(tmp_path)
+    if made is None:
         return lambda _: {}
-    source = Path(__file__).with_name("shifted_clock.c")
-    command = [compiler, "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"]
-    subprocess.run(command, check=True, capture_output=True)
-    return lambda seconds: {"LD_PRELOAD": str(library), "CLOCK_SHIFT_SECONDS": str(seconds)}
+    return lambda seconds: {"LD_PRELOAD": str(made), "CLOCK_SHIFT_SECONDS": str(seconds)}
 
 
 async def serve_the_databases_time(system: Rolling, clinic: Clinic, *copies: Copy) -> None:
