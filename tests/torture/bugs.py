@@ -32,6 +32,9 @@ class Bug:
 
 _BOOKINGS, _AVAILABILITY = "services/bookings/", "services/availability/availability/"
 _LEDGER = f"{_BOOKINGS}bookings/ledger/"
+_SYNC = "services/calendar-sync/calendar_sync/sync/"
+_SOON = "{} = timedelta(seconds=8)"
+"""A visit that was killed is made again while the run lasts."""
 _MESSAGING = "shared/shared/messaging/"
 
 BUGS: Sequence[Bug] = (
@@ -234,23 +237,27 @@ BUGS: Sequence[Bug] = (
         "calendar-event-written-twice-after-a-crash",
         [
             Edit(
-                "services/calendar-sync/calendar_sync/sync/writing.py",
+                f"{_SYNC}writing.py",
                 "our_event(due.id, entry, self.host)",
                 "our_event(due.id if due.written_at else new_id(), entry, self.host)",
             ),
             Edit(
-                "services/calendar-sync/calendar_sync/sync/writing.py",
+                f"{_SYNC}writing.py",
                 "        is_repair = due.drift is not None\n",
-                "        await asyncio.sleep(0.3)\n        is_repair = due.drift is not None\n",
+                "        await asyncio.sleep(3)\n        is_repair = due.drift is not None\n",
             ),
             Edit(
-                "services/calendar-sync/calendar_sync/sync/writing.py",
+                f"{_SYNC}writing.py",
                 "import hashlib\n",
                 "import asyncio\nimport hashlib\n",
             ),
+            Edit(f"{_SYNC}writing.py", "_IN_TIME = timedelta(minutes=2)", _SOON.format("_IN_TIME")),
+            Edit(f"{_SYNC}lease.py", "LEASE = timedelta(minutes=2)", _SOON.format("LEASE")),
         ],
         ["calendar: one event"],
-        only="calendar-sync-worker,postgres",
+        only="kill calendar-sync-worker,sever calendar-sync",
+        seconds=60,
+        period=6,
     ),
     Bug(
         "patients-own-time-not-claimed",
@@ -264,6 +271,6 @@ BUGS: Sequence[Bug] = (
 """,
             )
         ],
-        ["claims: nobody is in two places"],
+        ["claims: nobody is in two places", "claims: of two places"],
     ),
 )

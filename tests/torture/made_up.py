@@ -175,7 +175,10 @@ class Booked:
         for table in ("bookings.claims", "availability.claims", "rebuilt.availability.claims"):
             _replace(self.run.rows(table), "appointment_id", self.id, claims)
         here = self.run.state.setdefault("calendar", [])
-        mine = {"uid": f"{self.id}@clinic", "starts_at": self.row["starts_at"]}
+        mine = {"uid": f"{self.id}@clinic", "starts_at": self.row["starts_at"], "stays": True}
+        row = {"id": self.id, "external_id": f"calendar/{self.id}.ics"}
+        written = self.run.rows("calendar-sync.written_events")
+        _replace(written, "id", self.id, [row] if self.row["status"] == "confirmed" else [])
         _replace(here, "uid", mine["uid"], [mine] if self.row["status"] == "confirmed" else [])
 
     def _tell(self) -> None:

@@ -23,6 +23,7 @@ from tests.torture.quiet import settle
 from tests.torture.staff import Approver, Changer, Desk, Operator
 from tests.torture.stand import Stand
 from tests.torture.state import taken
+from tests.torture.torn import Torn
 from tests.torture.watchers import CalendarUser, Integrator, Stream
 from tests.torture.world import Practice, built, calendar_practice
 
@@ -93,6 +94,7 @@ async def _act(
     by_name = {practice.name: practice for practice in practices}
     plan = planned(wanted.seed, wanted.seconds, period=wanted.period, only=wanted.only)
     patients = await asyncio.gather(*(introduced(door) for _ in range(wanted.patients)))
+    torn = await introduced(door)
     until = now() + wanted.seconds
 
     def dice() -> random.Random:
@@ -102,6 +104,7 @@ async def _act(
     again = min(_PAUSE_OF_REPUBLISH, max(4.0, wanted.seconds / 6))
     actors: list[Coroutine[Any, Any, None]] = [
         *(Patient(person, practices, dice()).live(until) for person in patients),
+        Torn(door, torn, (by_name["rooms"], by_name["buffers"]), dice()).live(until),
         Crowd(door, [by_name["solo"], by_name["group"]], dice(), wanted.crowd).live(
             until, pause=rush
         ),

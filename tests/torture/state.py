@@ -62,8 +62,8 @@ _TABLES: Mapping[str, tuple[str, str]] = {
     "calendar-sync.entries": ("calendar-sync", "SELECT id, version, status FROM entries"),
     "calendar-sync.written_events": (
         "calendar-sync",
-        """SELECT id, appointment_id, is_retired, handled_version, failures, last_error, written_at
-        FROM written_events""",
+        """SELECT id, appointment_id, external_id, is_retired, handled_version, failures,
+        last_error, written_at FROM written_events""",
     ),
     "deadlocks": (
         "bookings",
@@ -80,9 +80,12 @@ _REBUILT_WITHIN = 60.0
 
 async def taken(stand: Stand, door: Door, radicale: Radicale, *, rebuild: bool) -> Json:
     """The whole of it; ``rebuild`` also makes availability's view anew, and looks at it again."""
+    before = {event["uid"] for event in events_in(await radicale.content())}
     state = await _tables(stand)
     state["waiting"] = {}
     state["calendar"] = events_in(await radicale.content())
+    for event in state["calendar"]:
+        event["stays"] = event["uid"] in before
     state["mails"] = mails_in(Path(stand.system.demo["mailDir"]) / "new")
     state["parked"] = await _parked(stand)
     code, output = await stand.command("bookings.audit", "verify")

@@ -1,5 +1,7 @@
 """Broken promises about claims, holds, crowds and moves."""
 
+from typing import Any
+
 import pytest
 
 from tests.torture.check.checker import check
@@ -23,6 +25,26 @@ def test_a_patient_in_two_places(run: MadeUp) -> None:
     run.confirmed(patient="ann", hour=1, resource="elsewhere")
 
     assert "claims: nobody is in two places at once" in broken(run)
+
+
+WON = {"status": 201, "code": "", "busy_with": None}
+
+
+def busy(appointment: str) -> dict[str, Any]:
+    return {"status": 409, "code": "patient_busy", "busy_with": appointment}
+
+
+@pytest.mark.parametrize("answers", [[WON, WON], [busy("b"), busy("a")]])
+def test_two_places_at_once_for_one(run: MadeUp, answers: list[dict[str, Any]]) -> None:
+    run.add("torn", patient="ann", appointments=["a", "b"], answers=answers)
+
+    assert broken(run) == ["claims: of two places at once one wins"]
+
+
+def test_two_places_of_which_one_was_had(run: MadeUp) -> None:
+    run.add("torn", patient="ann", appointments=["a", "b"], answers=[WON, busy("a")])
+
+    assert not broken(run)
 
 
 def test_a_claim_that_outlives_its_appointment(run: MadeUp) -> None:

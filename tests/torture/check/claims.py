@@ -23,6 +23,7 @@ def lines(evidence: Evidence) -> list[Line]:
     return [
         _no_overlap(evidence),
         _own_time(evidence),
+        _torn(evidence),
         _rows(evidence),
         _capacity(evidence),
         _rivals(evidence),
@@ -75,6 +76,22 @@ def _own_time(evidence: Evidence) -> Line:
     count = sum(map(len, by_patient.values()))
     figure = f"{count} appointments of {len(by_patient)} patients, {len(against)} overlaps"
     return Line("claims: nobody is in two places at once", figure, count, against)
+
+
+def _torn(evidence: Evidence) -> Line:
+    """Of two overlapping times that one patient confirms in the same moment; that both are refused
+    for other reasons may be."""
+    pairs = evidence.of("torn")
+    against, won = [], 0
+    for pair in pairs:
+        winners = sum(answer["status"] == 201 for answer in pair["answers"])
+        won += winners
+        gave_way = [answer["busy_with"] for answer in pair["answers"]]
+        if winners > 1 or gave_way == pair["appointments"][::-1]:
+            both = " and ".join(pair["appointments"])
+            against.append(f"{both} of {pair['patient']}: {winners} won")
+    figure = f"{len(pairs)} wanted by one, {won} had, {len(against)} times both or none"
+    return Line("claims: of two places at once one wins", figure, len(pairs), against)
 
 
 def _rows(evidence: Evidence) -> Line:
