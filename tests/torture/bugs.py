@@ -273,4 +273,17 @@ BUGS: Sequence[Bug] = (
         ],
         ["claims: nobody is in two places", "claims: of two places"],
     ),
+    Bug(
+        "poison-thrown-away",
+        [
+            Edit(
+                f"{_MESSAGING}consumer.py",
+                "            await self._put_aside("
+                'channel, delivery, "unreadable", str(error), for_good=True)\n',
+                "            await self._acknowledge(channel, delivery)\n",
+            )
+        ],
+        ["messages: poison is parked"],
+        seconds=30,
+    ),
 )

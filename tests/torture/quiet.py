@@ -61,7 +61,7 @@ async def _under_way(stand: Stand) -> dict[str, int]:
         found[f"{service}'s outbox"] = (await stand.rows(service, _UNPUBLISHED))[0]["n"]
         if service in _WORK:
             found[f"{service}'s work"] = (await stand.rows(service, _WORK[service]))[0]["n"]
-    for queue, count in (await depths(stand)).items():
+    for queue, count in (await _depths(stand)).items():
         if not queue.endswith(".parked"):
             found[queue] = count
     return found
@@ -88,7 +88,7 @@ async def _untold(stand: Stand, streams: Sequence[Stream]) -> dict[str, int]:
     return found
 
 
-async def depths(stand: Stand) -> dict[str, int]:
+async def _depths(stand: Stand) -> dict[str, int]:
     connection = await aio_pika.connect(stand.system.demo["amqpUrl"], timeout=5)
     try:
         channel = await connection.channel()

@@ -19,6 +19,7 @@ from tests.torture.history import History, now
 from tests.torture.patients import Crowd, Forgetful, Patient, introduced
 from tests.torture.people import Door
 from tests.torture.plan import PERIOD, planned
+from tests.torture.poison import Poisoner
 from tests.torture.quiet import settle
 from tests.torture.staff import Approver, Changer, Desk, Operator
 from tests.torture.stand import Stand
@@ -28,7 +29,7 @@ from tests.torture.watchers import CalendarUser, Integrator, Stream
 from tests.torture.world import Practice, built, calendar_practice
 
 SETTLE_LIMIT = 150.0
-_PAUSE_OF_REPUBLISH = 150.0
+_PAUSE_OF_REPUBLISH, _PAUSE_OF_POISON = 150.0, 20.0
 _BEAT, _LATE = 0.1, 0.15
 """Seconds."""
 _MOST_RUNNABLE = 3
@@ -102,6 +103,7 @@ async def _act(
 
     rush = max(5.0, min(30.0, wanted.seconds / 5))
     again = min(_PAUSE_OF_REPUBLISH, max(4.0, wanted.seconds / 6))
+    poison = max(5.0, min(_PAUSE_OF_POISON, wanted.seconds / 10))
     actors: list[Coroutine[Any, Any, None]] = [
         *(Patient(person, practices, dice()).live(until) for person in patients),
         Torn(door, torn, (by_name["rooms"], by_name["buffers"]), dice()).live(until),
@@ -113,6 +115,7 @@ async def _act(
         Changer(by_name["changing"], dice()).live(until),
         *(Desk(door, by_name[name], dice()).live(until) for name in ("solo", "calendar")),
         Operator(stand, door.person("admin"), dice()).live(until, pause=lambda: again),
+        Poisoner(stand.system.demo["amqpUrl"], door.history, dice()).live(until, pause=poison),
         CalendarUser(door, by_name["calendar"], radicale, dice()).live(until),
     ]
     async with asyncio.TaskGroup() as group:

@@ -2,18 +2,25 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import aiohttp
+
 from local.radicale import Radicale
+from shared.messaging.broker import connected
+from shared.messaging.parking import parked_messages
+from shared.messaging.topology import LISTENERS, Queues
 from tests.torture.history import Json, now
 from tests.torture.looking import TAMPERING, is_let, looked
 from tests.torture.outside import events_in, mails_in
 from tests.torture.people import Door
-from tests.torture.quiet import depths, settle
+from tests.torture.quiet import settle
 from tests.torture.stand import SERVICES, Stand
 
 _TABLES: Mapping[str, tuple[str, str]] = {
@@ -75,6 +82,10 @@ FROM outbox ORDER BY position"""
 _INBOX = "SELECT consumer, event_id, received_at FROM inbox"
 
 _TRIES = 10
+_MOST_PARKED = 100_000
+_GAUGE = re.compile(r'^queue_parked\{queue="([^"]+)"\} (\S+)$', re.MULTILINE)
+_LOOKS, _BETWEEN_LOOKS = 12, 1.0
+_ASKING = aiohttp.ClientTimeout(total=2)
 _REBUILT_WITHIN = 60.0
 
 
@@ -88,6 +99,7 @@ async def taken(stand: Stand, door: Door, radicale: Radicale, *, rebuild: bool) 
         event["stays"] = event["uid"] in before
     state["mails"] = mails_in(Path(stand.system.demo["mailDir"]) / "new")
     state["parked"] = await _parked(stand)
+    state["parked gauges"] = await _gauges(stand, door, state["parked"])
     code, output = await stand.command("bookings.audit", "verify")
     state["audit"] = {"code": code, "output": output}
     state["tampered"] = [change for change in TAMPERING if await is_let(stand, change)]
@@ -147,11 +159,29 @@ def _value(name: str, value: Any) -> Any:
             return value
 
 
-async def _parked(stand: Stand) -> dict[str, list[str]]:
-    found = {}
-    for queue, count in (await depths(stand)).items():
-        if queue.endswith(".parked") and count:
-            name = queue.removesuffix(".parked")
-            _, output = await stand.command("shared.messaging.admin", "show", name)
-            found[name] = [output] + [""] * (count - 1)
+async def _parked(stand: Stand) -> dict[str, list[Json]]:
+    """All that is parked by each listener, oldest first; it stays there."""
+    async with connected(stand.system.demo["amqpUrl"], name="torture") as connection:
+        return {
+            name: [
+                {"id": each.id, "type": each.delivery.type, "reason": each.reason}
+                for each in await parked_messages(connection, Queues(name), most=_MOST_PARKED)
+            ]
+            for name in LISTENERS
+        }
+
+
+async def _gauges(stand: Stand, door: Door, parked: dict[str, list[Json]]) -> dict[str, int]:
+    """How many are parked as the workers tell it, who look every few seconds."""
+    found: dict[str, int] = {}
+    for _ in range(_LOOKS):
+        for service in SERVICES:
+            url = f"http://127.0.0.1:{stand.ports[f'{service}-worker']}/metrics"
+            with suppress(aiohttp.ClientError, TimeoutError):
+                async with door.session.get(url, timeout=_ASKING) as answer:
+                    text = await answer.text()
+                found |= {name: round(float(n)) for name, n in _GAUGE.findall(text)}
+        if all(found.get(name) == len(each) for name, each in parked.items()):
+            break
+        await asyncio.sleep(_BETWEEN_LOOKS)
     return found

@@ -91,8 +91,58 @@ def test_an_event_that_nobody_committed(run: MadeUp) -> None:
     assert broken(run) == ["messages: nothing is made up or twice"]
 
 
+def parked(id_: str) -> dict[str, str]:
+    return {"id": id_, "type": "booking.held", "reason": "unreadable"}
+
+
+def poisoned(run: MadeUp, at: float, *, sure: bool = True) -> None:
+    sort, queues = "garbage", ["availability", "notifications"]
+    run.add("poison", start=at, end=at, id="poison-1", sort=sort, queues=queues, sure=sure)
+    run.state["parked"] = {queue: [parked("poison-1")] for queue in queues}
+    run.state["parked gauges"] = dict.fromkeys(queues, 1)
+
+
+def test_poison_that_is_parked_is_no_fault(run: MadeUp) -> None:
+    poisoned(run, run.clock)
+
+    assert not broken(run)
+
+
+def test_poison_that_one_queue_has_lost(run: MadeUp) -> None:
+    poisoned(run, run.clock)
+    run.state["parked"]["availability"] = []
+    run.state["parked gauges"]["availability"] = 0
+
+    assert broken(run) == ["messages: poison is parked and counted"]
+
+
+def test_poison_of_which_nobody_knows_whether_it_arrived(run: MadeUp) -> None:
+    poisoned(run, run.clock, sure=False)
+    run.state["parked"]["availability"] = []
+    run.state["parked gauges"]["availability"] = 0
+
+    assert not broken(run)
+
+
+def test_poison_that_is_not_counted(run: MadeUp) -> None:
+    poisoned(run, run.clock)
+    run.state["parked gauges"]["notifications"] = 0
+
+    assert broken(run) == ["messages: poison is parked and counted"]
+
+
+def test_poison_that_keeps_others_waiting(run: MadeUp) -> None:
+    event = next(r for r in run.rows("bookings.outbox") if r["type"] == "booking.confirmed")
+    poisoned(run, event["occurred_at"] - 0.5)
+    for row in run.rows("inbox"):
+        if row["consumer"] != "availability":
+            row["received_at"] += 3
+
+    assert broken(run) == ["messages: poison keeps nobody waiting"]
+
+
 def test_a_parked_message_and_one_that_waits_for_ever(run: MadeUp) -> None:
-    run.state["parked"] = {"availability": ["booking.held: poison"]}
+    run.state["parked"] = {"availability": [parked("an event's id")]}
     run.state["waiting"] = {"bookings": 3}
 
     assert broken(run) == ["messages: none parked or stuck"]

@@ -27,7 +27,8 @@ def _one_each(evidence: Evidence, connected: list[str]) -> Line:
     )
     written = Counter(event["starts_at"] for event in ours)
     known = " ".join(
-        f"{row['id']} {row['external_id']}" for row in evidence.rows("calendar-sync.written_events")
+        f"{row['id']} {row.get('external_id')}"
+        for row in evidence.rows("calendar-sync.written_events")
     )
     against = [
         f"{event['uid']} at {event['starts_at']} is known to nobody"

@@ -11,6 +11,7 @@ from tests.torture.check import (
     letters,
     messages,
     moves,
+    poison,
     retries,
     service,
     trail,
@@ -24,7 +25,10 @@ HISTORY, STATE = "history.jsonl", "state.json"
 
 def check(evidence: Evidence) -> list[Line]:
     """A line for each promise of the platform."""
-    parts = (claims, holds, moves, retries, trail, messages, views, letters, calendars, service)
+    parts = (
+        *(claims, holds, moves, retries, trail, messages, poison, views, letters, calendars),
+        service,
+    )
     return [line for part in parts for line in part.lines(evidence)]
 
 

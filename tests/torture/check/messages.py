@@ -5,6 +5,7 @@ from typing import Any
 
 from shared.messaging.topology import LISTENERS
 from tests.torture.check.evidence import Evidence
+from tests.torture.check.poison import is_poison
 from tests.torture.check.verdicts import Line
 
 _SERVICES = ("availability", "bookings", "reservations", "notifications", "calendar-sync")
@@ -68,11 +69,17 @@ def _invented(evidence: Evidence) -> Line:
 
 
 def _parked(evidence: Evidence) -> Line:
-    parked = evidence.state.get("parked", {})
-    against = [f"{queue}: {what}" for queue, each in parked.items() for what in each]
+    """But for what somebody has published who is not of the platform."""
+    against = [
+        f"{queue}: {each['type']} {each['id']}: {each['reason']}"
+        for queue, messages in evidence.state.get("parked", {}).items()
+        for each in messages
+        if not is_poison(each["id"])
+    ]
+    parked = len(against)
     waiting = evidence.state.get("waiting", {})
     against += [f"{count} still wait in {queue}" for queue, count in waiting.items() if count]
-    figure = f"{sum(map(len, parked.values()))} parked, {sum(waiting.values())} waiting"
+    figure = f"{parked} parked, {sum(waiting.values())} waiting"
     return Line("messages: none parked or stuck", figure, 1, against)
 
 
