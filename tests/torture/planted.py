@@ -27,25 +27,35 @@ _SOURCES = (
 
 
 def try_all(names: Sequence[str], *, seed: int | None) -> int:
-    """A row for each bug; 1 when one of them was not found by the promise that it breaks."""
+    """A table in Markdown with a row for each bug; 1 when one was not found, or not to be tried."""
     chosen = [bug for bug in BUGS if not names or bug.name in names]
     unknown = set(names) - {bug.name for bug in chosen}
     if unknown:
         sys.stderr.write(f"no such bug: {', '.join(sorted(unknown))}\n")
         return 2
+    print("| planted bug | found by | after | also broken |\n| --- | --- | --- | --- |", flush=True)
     missed = 0
     for bug in chosen:
         began = time.monotonic()
-        found = try_one(bug, bug.seed if seed is None else seed)
-        took = time.monotonic() - began
-        right = [line for line in found if line.promise.startswith(tuple(bug.found_by))]
-        missed += not right
-        told = f"{right[0].promise} ({len(right[0].against)})" if right else "NOT FOUND"
-        others = sorted({line.promise for line in found} - {line.promise for line in right[:1]})
-        more = f"; also: {', '.join(others)}" if others else ""
-        print(f"{bug.name:<44} {took:4.0f} s  {told}{more}", flush=True)
-    print(f"{len(chosen) - missed} of {len(chosen)} found")
+        try:
+            found = try_one(bug, bug.seed if seed is None else seed)
+        except (RuntimeError, ValueError, subprocess.TimeoutExpired) as failure:
+            sys.stderr.write(f"{bug.name}: {failure}\n")
+            found = []
+        told, others = _told(bug, found)
+        missed += told is None
+        took = f"{time.monotonic() - began:.0f} s"
+        print(f"| {bug.name} | {told or '**not found**'} | {took} | {others} |", flush=True)
+    print(f"\n{len(chosen) - missed} of {len(chosen)} found")
     return 1 if missed else 0
+
+
+def _told(bug: Bug, found: Sequence[Line]) -> tuple[str | None, str]:
+    """The promise that has found the bug, and what else was broken."""
+    right = [line for line in found if line.promise.startswith(tuple(bug.found_by))]
+    others = sorted({line.promise for line in found} - {line.promise for line in right[:1]})
+    told = f"{right[0].promise} ({len(right[0].against)})" if right else None
+    return told, "; ".join(others)
 
 
 def try_one(bug: Bug, seed: int) -> list[Line]:

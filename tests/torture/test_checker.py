@@ -1,6 +1,9 @@
 """Nothing is found in a history without fault; the tests beside this break one promise each."""
 
-from tests.torture.bugs import BUGS
+import pytest
+
+from tests.e2e.system import CHECKOUT
+from tests.torture.bugs import BUGS, Bug
 from tests.torture.check.checker import check
 from tests.torture.check.verdicts import table, violations
 from tests.torture.made_up import MadeUp
@@ -25,3 +28,9 @@ def test_every_planted_bug_names_a_promise_there_is(run: MadeUp) -> None:
 
     for bug in BUGS:
         assert all(any(each.startswith(p) for each in promises) for p in bug.found_by), bug.name
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+def test_every_planted_bug_fits_the_source(bug: Bug) -> None:
+    for edit in bug.edits:
+        assert (CHECKOUT / edit.file).read_text().count(edit.old) == 1, edit.file
