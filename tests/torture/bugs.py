@@ -35,6 +35,7 @@ _LEDGER = f"{_BOOKINGS}bookings/ledger/"
 _SYNC = "services/calendar-sync/calendar_sync/sync/"
 _SOON = "{} = timedelta(seconds=8)"
 """A visit that was killed is made again while the run lasts."""
+_RESERVATIONS = "services/reservations/reservations/"
 _MESSAGING = "shared/shared/messaging/"
 
 BUGS: Sequence[Bug] = (
@@ -284,6 +285,37 @@ BUGS: Sequence[Bug] = (
             )
         ],
         ["messages: poison is parked"],
+        seconds=30,
+    ),
+    Bug(
+        "text-sent-again-without-asking",
+        [
+            Edit(
+                "services/notifications/notifications/channels/sms.py",
+                "            if message.maybe_sent_since is not None:\n",
+                "            if message.maybe_sent_since is not None and not message.id:\n",
+            )
+        ],
+        ["notifications: each SMS"],
+        only="notifications-worker",
+        seconds=75,
+    ),
+    Bug(
+        "time-told-by-the-process",
+        [
+            Edit(
+                f"{_RESERVATIONS}routes.py",
+                "        server_time=reservation.now,\n        appointment_id",
+                "        server_time=datetime.now(UTC),\n        appointment_id",
+            ),
+            Edit(
+                f"{_RESERVATIONS}routes.py",
+                "from typing import Annotated\n",
+                "from datetime import UTC, datetime\nfrom typing import Annotated\n",
+            ),
+        ],
+        ["clocks: only"],
+        only="clock reservations-api",
         seconds=30,
     ),
 )

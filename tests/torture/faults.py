@@ -13,6 +13,8 @@ from tests.torture.stand import PROCESSES, SERVERS, Stand
 
 HEALED_LIMIT = 180.0
 """Seconds after which what has not come back counts as not coming back."""
+_WRONG = 90
+"""Seconds."""
 MOST_AT_ONCE = 3
 """Faults that have not healed yet: with more of them a slow machine would never recover."""
 
@@ -58,6 +60,17 @@ async def _happen(
             stand.signal(fault.target, signal.SIGSTOP)
             await asyncio.sleep(fault.seconds)
             stand.signal(fault.target, signal.SIGCONT)
+        case "outage":
+            await stand.turn_all(fault.target, "refuse")
+            await asyncio.sleep(fault.seconds)
+            await stand.turn_all(fault.target, "pass")
+        case "clock":
+            # Ahead or behind, by as much as access tokens may be made by other clocks.
+            shift = _WRONG if fault.seconds * 100 % 2 < 1 else -_WRONG
+            stand.shift(fault.target, shift)
+            await asyncio.sleep(fault.seconds)
+            stand.shift(fault.target, 0)
+            more["shift"] = shift
         case "sever":
             await _suppressing(stand.sever(fault.target))
         case _:

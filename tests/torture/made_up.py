@@ -85,7 +85,7 @@ class Booked:
         self.run = run
         run._positions += 1
         self.id = str(uuid5(UUID(int=9), str(run._positions)))
-        self.claims = [{"resourceId": resource, "start": _iso(start), "end": _iso(start + 1800)}]
+        self.claims = [{"resourceId": resource, "start": iso(start), "end": iso(start + 1800)}]
         self.row: Json = {
             "id": self.id,
             "version": 0,
@@ -133,9 +133,9 @@ class Booked:
                 "status": status,
                 "providerId": PROVIDER,
                 "userId": self.row["patient_id"],
-                "start": _iso(self.row["starts_at"]),
-                "end": _iso(self.row["starts_at"] + 1800),
-                "holdExpiresAt": _iso(self.row["hold_expires_at"]) if status == "held" else None,
+                "start": iso(self.row["starts_at"]),
+                "end": iso(self.row["starts_at"] + 1800),
+                "holdExpiresAt": iso(self.row["hold_expires_at"]) if status == "held" else None,
                 "claims": [] if status == "cancelled" else self.claims,
                 **data,
             },
@@ -197,7 +197,7 @@ def _replace(rows: list[Json], name: str, value: str, by: list[Json]) -> None:
     rows[:] = [row for row in rows if row[name] != value] + by
 
 
-def _iso(instant: float) -> str:
+def iso(instant: float) -> str:
     return datetime.fromtimestamp(instant, UTC).isoformat()
 
 

@@ -22,7 +22,7 @@ async def introduced(door: Door, sub: str | None = None) -> Person:
     profile = {
         "name": f"Patient {person.id[:8]}",
         "email": f"p{person.id}@example.org",
-        "phone": "+302101234567",
+        "phone": f"+3021{int(person.id[:8], 16) % 10**8:08}",
         "timezone": "UTC",
     }
     deadline = now() + HEALED_LIMIT

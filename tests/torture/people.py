@@ -121,6 +121,7 @@ _KEPT = (
     "appointmentId",
     "reservationToken",
     "expiresAt",
+    "serverTime",
     "status",
     "version",
     "start",

@@ -21,7 +21,8 @@ _WORK = {
     "notifications": """SELECT count(*) AS n FROM (
         SELECT FROM notification_jobs
         WHERE status = 'sending'
-            OR status = 'queued' AND (due_at <= now() OR kind IN ('confirmed', 'rescheduled'))
+            OR status = 'queued'
+                AND (due_at <= now() OR attempts > 0 OR kind IN ('confirmed', 'rescheduled'))
         UNION ALL
         SELECT FROM webhook_deliveries WHERE status NOT IN ('delivered', 'failed')) AS due""",
     "calendar-sync": """SELECT (

@@ -13,6 +13,7 @@ import aiohttp
 
 from local.folder import RunFolder
 from local.radicale import Radicale
+from tests.torture.carrier import Carrier
 from tests.torture.check.checker import HISTORY, STATE
 from tests.torture.faults import carry_out
 from tests.torture.history import History, now
@@ -24,12 +25,14 @@ from tests.torture.quiet import settle
 from tests.torture.staff import Approver, Changer, Desk, Operator
 from tests.torture.stand import Stand
 from tests.torture.state import taken
+from tests.torture.texting import TextingDesk
 from tests.torture.torn import Torn
 from tests.torture.watchers import CalendarUser, Integrator, Stream
 from tests.torture.world import Practice, built, calendar_practice
 
 SETTLE_LIMIT = 150.0
 _PAUSE_OF_REPUBLISH, _PAUSE_OF_POISON = 150.0, 20.0
+_RELIABLE_AT_THE_END = 30.0
 _BEAT, _LATE = 0.1, 0.15
 """Seconds."""
 _MOST_RUNNABLE = 3
@@ -56,7 +59,12 @@ async def torture(stand: Stand, wanted: Wanted, folder: Path) -> None:
     """Leaves the history and the final state in ``folder``."""
     connector = aiohttp.TCPConnector(limit=0)
     with History.written_to(folder / HISTORY) as history:
-        async with aiohttp.ClientSession(connector=connector) as session:
+        reliable_from = now() + wanted.seconds - _RELIABLE_AT_THE_END
+        carrier = Carrier(history, random.Random(wanted.seed), reliable_from)
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            carrier.serving(stand.carrier),
+        ):
             door = Door(
                 stand.system.base_url, session, history, stand.key, random.Random(wanted.seed)
             )
@@ -68,6 +76,7 @@ async def torture(stand: Stand, wanted: Wanted, folder: Path) -> None:
             streams = [Stream(door, p) for p in practices if p.name in ("solo", "group")]
             watchers = [asyncio.create_task(_hear(door, practices))]
             watchers += [asyncio.create_task(_watch(stream)) for stream in streams]
+            watchers += [asyncio.create_task(_feel_the_pulse(history))]
             try:
                 await _act(stand, door, practices, radicale, wanted)
                 left = await settle(stand, radicale, streams, limit=wanted.settle)
@@ -93,7 +102,13 @@ async def _act(
 ) -> None:
     chance = door.chance
     by_name = {practice.name: practice for practice in practices}
-    plan = planned(wanted.seed, wanted.seconds, period=wanted.period, only=wanted.only)
+    plan = planned(
+        wanted.seed,
+        wanted.seconds,
+        period=wanted.period,
+        only=wanted.only,
+        clocks=bool(stand.clocks),
+    )
     patients = await asyncio.gather(*(introduced(door) for _ in range(wanted.patients)))
     torn = await introduced(door)
     until = now() + wanted.seconds
@@ -114,6 +129,7 @@ async def _act(
         Approver(by_name["approval"], dice()).live(until),
         Changer(by_name["changing"], dice()).live(until),
         *(Desk(door, by_name[name], dice()).live(until) for name in ("solo", "calendar")),
+        TextingDesk(door, by_name["texts"], dice()).live(until),
         Operator(stand, door.person("admin"), dice()).live(until, pause=lambda: again),
         Poisoner(stand.system.demo["amqpUrl"], door.history, dice()).live(until, pause=poison),
         CalendarUser(door, by_name["calendar"], radicale, dice()).live(until),
@@ -121,17 +137,17 @@ async def _act(
     async with asyncio.TaskGroup() as group:
         for actor in actors:
             group.create_task(actor)
-        group.create_task(_feel_the_pulse(door.history, until))
         group.create_task(carry_out(plan, stand, door.session, door.history, until=until))
 
 
-async def _feel_the_pulse(history: History, until: float) -> None:
+async def _feel_the_pulse(history: History) -> None:
     """Note when the machine has more to do than it can: speed is not judged then.
 
     Whoever sleeps a lot is served first, so this being late is a rare sign; that many others wait
     is a better one.
     """
-    while (start := now()) < until:
+    while True:
+        start = now()
         await asyncio.sleep(_BEAT)
         if now() - start - _BEAT > _LATE or _runnable() > _MOST_RUNNABLE * (os.cpu_count() or 1):
             history.add("starved", start=start, end=now())

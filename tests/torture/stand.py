@@ -5,9 +5,10 @@ import json
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +20,9 @@ import asyncpg
 
 from local.keys import SigningKey, signing_key
 from local.links import Mode, switch
+from tests.e2e import clocks
 from tests.e2e.system import CHECKOUT, System, started
+from tests.torture.carrier import settings as carrier_settings
 from tests.torture.history import now
 
 SERVICES = ("availability", "bookings", "reservations", "notifications", "calendar-sync")
@@ -34,12 +37,25 @@ class Stand:
     """A running system, and what may be done to it."""
 
     system: System
+    carrier: socket.socket
+    """Where its texts arrive; somebody has to serve it."""
+    clocks: Mapping[str, Path]
+    """What sets the clock of each process wrong; none where nothing compiles C."""
 
     @classmethod
     @contextmanager
     def started(cls, folder: Path) -> "Iterator[Stand]":
-        with started(folder, "--links") as system:
-            yield cls(system)
+        library = clocks.library(folder.parent)
+        files = {name: folder.parent / f"{name}.clock" for name in PROCESSES if library}
+        with socket.create_server(("127.0.0.1", 0)) as carrier:
+            own = {name: dict(clocks.settings(library, files[name])) for name in files if library}
+            own.setdefault("notifications-worker", {}).update(
+                carrier_settings(carrier.getsockname()[1])
+            )
+            file = folder.parent / "settings.json"
+            file.write_text(json.dumps(own))
+            with started(folder, "--links", "--settings", str(file)) as system:
+                yield cls(system, carrier, files)
 
     @property
     def folder(self) -> Path:
@@ -74,9 +90,20 @@ class Stand:
             with suppress(ProcessLookupError):
                 os.kill(each, number)
 
+    def shift(self, name: str, seconds: int) -> None:
+        """How far the clock of a process is ahead from now on."""
+        clocks.set_wrong(self.clocks[name], seconds)
+
     async def turn(self, link: str, mode: Mode) -> None:
-        socket = json.loads((self.folder / "links.json").read_text())["socket"]
-        await switch(Path(socket), {link: mode})
+        await self._switch({link: mode})
+
+    async def turn_all(self, server: str, mode: Mode) -> None:
+        """The ways of all processes to that server."""
+        await self._switch({f"{name} {server}": mode for name in PROCESSES})
+
+    async def _switch(self, modes: Mapping[str, Mode]) -> None:
+        control = json.loads((self.folder / "links.json").read_text())["socket"]
+        await switch(Path(control), modes)
 
     async def sever(self, service: str) -> None:
         """End all of a service's sessions in the database."""

@@ -1,6 +1,8 @@
 """Broken promises to those outside: mails, calendars, requests, recovery."""
 
-from tests.torture.made_up import MadeUp, broken, fault
+import pytest
+
+from tests.torture.made_up import MadeUp, broken, fault, iso
 
 
 def test_a_confirmation_without_its_mail(run: MadeUp) -> None:
@@ -48,6 +50,50 @@ def test_a_reminder_that_still_waits(run: MadeUp) -> None:
     )
 
     assert broken(run) == ["notifications: reminders end with it"]
+
+
+def texted(run: MadeUp, *, times: int = 1, status: str = "sent", lasts: bool = True) -> None:
+    """A reminder by SMS that came so often."""
+    booked = run.confirmed(patient="gus", hour=9)
+    run.add("text wanted", start=run.clock, due=run.clock + 9, appointment=booked.id)
+    job = {"id": "text", "kind": "reminder", "channel": "sms", "party": "patient", "attempts": 2}
+    job |= {"appointment_id": booked.id, "appointment_version": 2, "status": status}
+    run.rows("notifications.notification_jobs").append(job)
+    for _ in range(times):
+        run.add("text", start=run.clock + 9, job="text", to="+302101234567")
+    if not lasts:
+        booked.becomes("cancelled", "cancelled_by_provider")
+
+
+def test_a_text_that_came_once(run: MadeUp) -> None:
+    texted(run)
+
+    assert not broken(run)
+
+
+@pytest.mark.parametrize("times", [0, 2])
+def test_a_text_that_came_twice_or_never(run: MadeUp, times: int) -> None:
+    texted(run, times=times)
+
+    assert broken(run) == ["notifications: each SMS once"]
+
+
+def test_a_text_that_nobody_has_sent(run: MadeUp) -> None:
+    texted(run, times=0, status="failed")
+
+    assert broken(run) == ["notifications: each SMS once"]
+
+
+def test_a_text_about_what_was_cancelled_is_not_wanted(run: MadeUp) -> None:
+    texted(run, times=0, status="withdrawn", lasts=False)
+
+    assert not broken(run)
+
+
+def test_a_text_that_nobody_planned(run: MadeUp) -> None:
+    run.add("text", start=run.clock, job="made up", to="+302101234567")
+
+    assert broken(run) == ["notifications: each SMS once"]
 
 
 def test_an_appointment_twice_in_the_calendar(run: MadeUp) -> None:
@@ -139,6 +185,66 @@ def test_bookings_that_miss_the_broker(run: MadeUp) -> None:
     run.request("zoe", "/v1/bookings", 503, start=at + 1, end=at + 2)
 
     assert broken(run) == ["recovery: bookings go on without a broker"]
+
+
+def outage(run: MadeUp, *, seconds: float) -> None:
+    """The broker is back, and so many seconds later the last of 200 events is out."""
+    at = run.clock
+    for number in range(200):
+        run.rows("notifications.outbox").append(
+            {"id": f"n{number}", "type": "notification.sent", "subject": "s", "position": number}
+            | {"occurred_at": at + 1, "published_at": at + 20 + seconds}
+        )
+    run.add(**fault(at, at + 20, target="rabbitmq", type="outage"))
+
+
+def test_a_backlog_that_drains(run: MadeUp) -> None:
+    outage(run, seconds=1)
+
+    assert not broken(run)
+
+
+def test_a_backlog_that_drains_slowly(run: MadeUp) -> None:
+    outage(run, seconds=9)
+
+    assert broken(run) == ["recovery: the backlog drains"]
+
+
+def hold_told(run: MadeUp, *, now: float = 0, end: float = 0) -> None:
+    """A hold whose owner is told the time and its end, both so many seconds wrong."""
+    held = run.hold(patient="gus", hour=9)
+    told = {"reservationToken": "t", "appointmentId": held.id}
+    told |= {
+        "serverTime": iso(run.clock + now),
+        "expiresAt": iso(held.row["hold_expires_at"] + end),
+    }
+    run.request("gus", "/v1/reservations", 201, key="k", answer=told)
+
+
+def test_a_time_that_is_told_right(run: MadeUp) -> None:
+    hold_told(run)
+
+    assert not broken(run)
+
+
+@pytest.mark.parametrize("wrong", [{"now": 90}, {"end": -90}])
+def test_a_time_that_is_told_by_a_wrong_clock(run: MadeUp, wrong: dict[str, float]) -> None:
+    hold_told(run, **wrong)
+
+    assert broken(run) == ["clocks: only the database's counts"]
+
+
+def test_a_person_who_is_not_believed(run: MadeUp) -> None:
+    run.request("zoe", "/v1/bookings", 401)
+
+    assert broken(run) == ["clocks: only the database's counts"]
+
+
+def test_a_wrong_clock_is_no_excuse(run: MadeUp) -> None:
+    run.add(**fault(run.clock - 1, run.clock + 1, type="clock"))
+    run.request("zoe", "/v1/bookings", 503)
+
+    assert broken(run) == ["requests: 95 % answered outside faults"]
 
 
 def test_a_fault_that_never_heals(run: MadeUp) -> None:

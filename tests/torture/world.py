@@ -67,12 +67,14 @@ async def built(door: Door) -> list[Practice]:
         _practice(door, admin, "buffers", {}, service=_BUFFERS),
         _practice(door, admin, "rooms", {"maxParallelSessions": 2}, rooms=1),
         _practice(door, admin, "changing", {}, stable=False),
+        _practice(door, admin, "texts", {"maxParallelSessions": 20}, service=_SHORT, capacity=20),
     )
     for practice in practices:
         await _bookable(door, practice)
     return list(practices)
 
 
+_SHORT = {"durationMinutes": 5}
 _BUFFERS = {"bufferBeforeMinutes": 10, "bufferAfterMinutes": 5}
 
 

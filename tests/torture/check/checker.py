@@ -7,6 +7,7 @@ from tests.torture import history
 from tests.torture.check import (
     calendars,
     claims,
+    clocks,
     holds,
     letters,
     messages,
@@ -14,6 +15,7 @@ from tests.torture.check import (
     poison,
     retries,
     service,
+    texts,
     trail,
     views,
 )
@@ -26,8 +28,8 @@ HISTORY, STATE = "history.jsonl", "state.json"
 def check(evidence: Evidence) -> list[Line]:
     """A line for each promise of the platform."""
     parts = (
-        *(claims, holds, moves, retries, trail, messages, poison, views, letters, calendars),
-        service,
+        *(claims, holds, moves, retries, trail, messages, poison, views, letters, texts, calendars),
+        *(clocks, service),
     )
     return [line for part in parts for line in part.lines(evidence)]
 

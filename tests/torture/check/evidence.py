@@ -61,8 +61,13 @@ class Evidence:
 
     @cached_property
     def windows(self) -> list[tuple[float, float]]:
-        """From each fault's beginning until a moment after its target was well again."""
-        return sorted((f["start"], f["end"] + AFTERMATH) for f in self.of("fault"))
+        """From each fault's beginning until a moment after its target was well again.
+
+        A wrong clock is no excuse for anything.
+        """
+        return sorted(
+            (f["start"], f["end"] + AFTERMATH) for f in self.of("fault") if f["type"] != "clock"
+        )
 
     def is_calm(self, start: float, end: float) -> bool:
         """Whether no fault's window touches that time."""

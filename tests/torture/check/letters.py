@@ -21,10 +21,11 @@ def lines(evidence: Evidence) -> list[Line]:
             arrived[job].append(mail["arrived"])
         else:
             unknown.append(f"{mail['message_id']} belongs to no job")
+    texts = {text["job"]: [text["start"]] for text in evidence.of("text") if text["job"] in jobs}
     return [
         _all_told(evidence, jobs, arrived, unknown),
         _once(evidence, jobs, arrived),
-        _none_late(evidence, jobs, arrived),
+        _none_late(evidence, jobs, arrived | texts),
         _withdrawn(evidence, jobs),
     ]
 

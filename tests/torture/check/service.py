@@ -5,6 +5,11 @@ from tests.torture.check.verdicts import Line
 
 _SHARE = 0.95
 _FIRST_ANSWER, _DATABASE_BACK = 3.0, 5.0
+_FIRST_OUT, _DRAINED = 5.0, 500
+"""Seconds until the way to the broker is open again, and events for each second after that."""
+_MANY = 200
+"""Events; with fewer the rate would say how long connecting takes, as after a broker's start."""
+_SERVICES = ("availability", "bookings", "reservations", "notifications", "calendar-sync")
 _BOOKINGS = ("/v1/bookings", "/v1/appointments/", "/v1/reservations")
 
 
@@ -123,31 +128,43 @@ def _without_broker(evidence: Evidence) -> Line:
 
 
 def _drained(evidence: Evidence) -> Line:
-    """How fast what had waited in the outbox was out, once the broker was back."""
-    waited, longest = 0, 0.0
+    """How fast what had waited in all outboxes was out, from the moment the broker was back."""
+    rows = [row for name in _SERVICES for row in evidence.rows(f"{name}.outbox")]
+    waited, against = 0, []
+    took, rates = [], []
     for fault in evidence.of("fault"):
         if fault["target"] != "rabbitmq" or not fault["healed"]:
             continue
+        back = fault.get("first_answer", fault["over"])
         backlog = [
             row["published_at"]
-            for row in evidence.rows("bookings.outbox")
-            if row["occurred_at"] < fault["healed"]
-            and row["published_at"]
-            and row["published_at"] > fault["over"]
-            and row["occurred_at"] > fault["start"]
+            for row in rows
+            if fault["start"] < row["occurred_at"] < back and (row["published_at"] or 0) > back
         ]
-        if backlog:
-            waited += len(backlog)
-            longest = max(longest, max(backlog) - fault["healed"])
-    figure = f"{waited} events had waited, the last was out {max(longest, 0):.2f} s after"
-    return Line("recovery: the backlog drains", figure, waited)
+        if not backlog:
+            continue
+        seconds = max(backlog) - back
+        waited += len(backlog)
+        took.append(seconds)
+        if fault["type"] == "outage" and len(backlog) >= _MANY:
+            rates.append(len(backlog) / seconds)
+        if max(backlog) > evidence.deadline(back, _FIRST_OUT + len(backlog) / _DRAINED):
+            against.append(f"{fault['name']}: {len(backlog)} events took {seconds:.1f} s")
+    figure = f"{len(took)} times, {waited} events had waited, out after p50 "
+    figure += f"{quantile(took, 0.5):.1f} s, most {max(took, default=0):.1f} s"
+    figure += f", {quantile(rates, 0.5):.0f}/s after outages with {_MANY}" if rates else ""
+    return Line("recovery: the backlog drains", figure, len(took), against, is_speed=True)
 
 
 def _machine(evidence: Evidence) -> Line:
     """No promise of ours: how much of the run says something about speed."""
     run = evidence.of("run")
-    whole = run[0]["seconds"] if run else 0
-    starved = sum(entry["end"] - entry["start"] for entry in evidence.of("starved"))
+    began, whole = (run[0]["start"], run[0]["seconds"]) if run else (0.0, 0.0)
+    starved = sum(
+        entry["end"] - entry["start"]
+        for entry in evidence.of("starved")
+        if entry["start"] < began + whole
+    )
     share = starved / whole if whole else 0.0
     return Line("machine: had time for it", f"but for {share:.0%} of the run", len(run))
 
