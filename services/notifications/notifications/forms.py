@@ -21,6 +21,8 @@ GAPS = (
     "recipient",
     "provider",
     "calendar",
+    "endpoint",
+    "enable_route",
     "answer_by",
     "appointment_link",
     "rebook_link",

@@ -3,7 +3,13 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from notifications.domain.facts import AnyFacts, CalendarFacts, ConflictFacts, Facts
+from notifications.domain.facts import (
+    AnyFacts,
+    CalendarFacts,
+    ConflictFacts,
+    Facts,
+    WebhookFacts,
+)
 from notifications.domain.job import Contact, Job
 from notifications.domain.news import ChannelName, News, Party
 
@@ -19,6 +25,13 @@ def sample_facts(news: News, now: datetime) -> AnyFacts:
             )
         case News.CALENDAR_BROKEN:
             return CalendarFacts(provider_id=_NOBODY, connection_id=_NOBODY, calendar="google")
+        case News.WEBHOOK_DISABLED:
+            return WebhookFacts(
+                provider_id=_NOBODY,
+                endpoint_id=_NOBODY,
+                host="integrator.example",
+                because="failing",
+            )
     return Facts(
         appointment_id=_NOBODY,
         patient_id=_NOBODY,

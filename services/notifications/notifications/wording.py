@@ -2,7 +2,7 @@
 
 import unicodedata
 
-from notifications.domain.facts import CalendarFacts, ConflictFacts, Facts
+from notifications.domain.facts import CalendarFacts, ConflictFacts, Facts, WebhookFacts
 from notifications.domain.job import Job
 from notifications.domain.local_time import local_time, zone_of
 from notifications.domain.news import Party
@@ -51,6 +51,18 @@ def words_of(job: Job, *, origin: str, language: str) -> dict[str, object]:
                 | {
                     "calendar": _CALENDARS[facts.calendar],
                     "schedule_link": f"{origin}/providers/{facts.provider_id}/calendars",
+                }
+            )
+        case WebhookFacts():
+            endpoints = f"/providers/{facts.provider_id}/webhook-endpoints"
+            return (
+                words
+                | _NO_APPOINTMENT
+                | {
+                    "endpoint": foreign(facts.host),
+                    "enable_route": f"/v1{endpoints}/{facts.endpoint_id}",
+                    "cause": facts.because,
+                    "schedule_link": f"{origin}{endpoints}",
                 }
             )
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from notifications.domain.facts import CalendarFacts, ConflictFacts, Facts
+from notifications.domain.facts import AnyFacts, CalendarFacts, ConflictFacts, Facts, WebhookFacts
 from notifications.domain.job import Contact, Job
 from notifications.domain.news import News, Party
 from shared.events.availability import ConflictFound, ConflictingAppointment
@@ -17,6 +17,7 @@ from shared.events.provider import ProviderUpdated
 PATIENT = UUID("01900000-0000-7000-8000-000000000001")
 PROVIDER = UUID("01900000-0000-7000-8000-000000000002")
 CALENDAR = UUID("01900000-0000-7000-8000-000000000003")
+ENDPOINT = UUID("01900000-0000-7000-8000-000000000004")
 PATIENT_EMAIL = "maria@example.com"
 PROVIDER_EMAIL = "eleni@clinic.example"
 
@@ -153,7 +154,7 @@ def some_facts(**given: Any) -> Facts:
     return Facts(**values | given)
 
 
-def facts_about(news: News, **given: Any) -> Facts | ConflictFacts | CalendarFacts:
+def facts_about(news: News, **given: Any) -> AnyFacts:
     """Whatever a message of this kind is about."""
     if news is News.CONFLICT_FOUND:
         starts = [datetime(2026, 11, 24, 7, 30, tzinfo=UTC)]
@@ -161,6 +162,9 @@ def facts_about(news: News, **given: Any) -> Facts | ConflictFacts | CalendarFac
         return ConflictFacts(**values | {"starts": starts} | given)
     if news is News.CALENDAR_BROKEN:
         return CalendarFacts(provider_id=PROVIDER, connection_id=CALENDAR, calendar="google")
+    if news is News.WEBHOOK_DISABLED:
+        values = {"host": "integrator.example", "because": "failing"}
+        return WebhookFacts(provider_id=PROVIDER, endpoint_id=ENDPOINT, **values | given)
     if news is News.REQUEST_EXPIRES:
         given = {"pending_expires_at": datetime(2026, 11, 21, 16, tzinfo=UTC)} | given
     return some_facts(**given)

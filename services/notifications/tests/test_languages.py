@@ -3,13 +3,14 @@
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 from babel.messages.extract import extract_from_dir
 
 from notifications.catalogues import FOLDER, Catalogues
-from notifications.domain.news import News, Party
+from notifications.domain.news import Category, News, Party
 from notifications.domain.schedule import WORDINGS
 from notifications.letters import LetterWriter
 from notifications.templating import TEMPLATES
@@ -25,7 +26,9 @@ PLACE = re.compile(r"%\((\w+)\)s")
 
 
 def letter(news: News, party: Party, language: str, zone: str, name: str | None = "Maria Pappas"):
-    given = {"appointment_id": APPOINTMENT, "provider_name": "Dr. Eleni Ioannou"}
+    given: dict[str, Any] = {}
+    if news.category is not Category.OPERATIONS:
+        given = {"appointment_id": APPOINTMENT, "provider_name": "Dr. Eleni Ioannou"}
     if news in (News.REQUESTED, News.REQUEST_EXPIRES):
         given["pending_expires_at"] = datetime(2026, 11, 21, 16, tzinfo=UTC)
     facts = facts_about(news, **given)

@@ -24,15 +24,16 @@ from notifications.webhooks.log import forget_old
 from notifications.webhooks.schedule import LONGEST_WISH, PAUSES, pause_after
 from shared.db import Database
 from shared.encryption import Cipher
-from shared.events.booking import BookingCancelled, BookingConfirmed
+from shared.events.booking import BookingCancelled, BookingCompleted, BookingConfirmed
 from shared.events.envelope import EventData
 from shared.http import AsyncClient
 from shared.outside import Outside
 from shared.testing.api import client_of
 from shared.testing.tokens import MakeToken
 
-from .builders import PROVIDER, an_appointment, an_event
-from .conftest import Until
+from .builders import PROVIDER, PROVIDER_EMAIL, an_appointment, an_event
+from .conftest import Rows, Until
+from .mail_host import MailHost
 
 KEYS = "k1:" + base64.b64encode(bytes(range(32))).decode()
 HASTE = Pace(poll=0.02, call_seconds=2.0)
@@ -144,11 +145,11 @@ def deliver(database: Database, receiver: Receiver, running: Any) -> Callable[..
     """``async with deliver():`` runs so many deliverers."""
 
     @asynccontextmanager
-    async def deliver(count: int = 1, **options: Any) -> Any:
+    async def deliver(count: int = 1, pace: Pace = HASTE, **options: Any) -> Any:
         options = {"opened": {f"127.0.0.1:{receiver.port}"}} | options
         async with Outside.open(**options) as outside:
             cipher = Cipher.of(KEYS)
-            many = [Deliverer(database, cipher, outside, HASTE).run() for _ in range(count)]
+            many = [Deliverer(database, cipher, outside, pace).run() for _ in range(count)]
             async with running(*many):
                 yield
 
@@ -171,6 +172,24 @@ def ended(rows: Any, until: Until) -> Callable[..., Any]:
         return [row["status"] for row in await rows()]
 
     return ended
+
+
+@pytest.fixture
+def fails_for_days(execute: Any) -> Callable[..., Any]:
+    """Every endpoint has failed for so long that its next failure disables it."""
+
+    async def fails_for_days() -> None:
+        await execute("UPDATE webhook_endpoints SET failing_since = now() - interval '6 days'")
+
+    return fails_for_days
+
+
+async def about_webhooks(jobs: Rows) -> list[Any]:
+    return [
+        job
+        for channel in ("email", "in_app", "push")
+        for job in await jobs(channel=channel, kind="webhook_disabled")
+    ]
 
 
 async def an_endpoint(api: AsyncClient, url: str, at: str = OURS, **given: Any) -> dict[str, Any]:
@@ -402,6 +421,119 @@ async def test_days_of_failure_disable_an_endpoint_and_a_success_ends_them(
     assert (failed["isEnabled"], failed["disabledBecause"]) == (False, "failing")
     again = await api.put(f"{OURS}/{made['id']}", json={"url": receiver.url})
     assert (again.json()["isEnabled"], again.json()["failingSince"]) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "says"), [(500, "failed for days"), (410, "answered that it is gone")]
+)
+@pytest.mark.usefixtures("known_people")
+async def test_the_owner_of_a_disabled_endpoint_hears_of_it_and_what_to_do(
+    api: AsyncClient,
+    receiver: Receiver,
+    tell: Any,
+    deliver: Any,
+    ended: Any,
+    fails_for_days: Any,
+    jobs: Rows,
+    deliver_all: Any,
+    mail_host: MailHost,
+    status: int,
+    says: str,
+) -> None:
+    made = await an_endpoint(api, f"{receiver.url}?key=a-secret")
+    await fails_for_days()
+    receiver.statuses = [status]
+    await tell(an_appointment(BookingCompleted))
+    async with deliver():
+        await ended()
+
+    await deliver_all()
+
+    [mail] = mail_host.to(PROVIDER_EMAIL)
+    assert mail.message["Subject"] == "Your webhook endpoint is disabled"
+    assert f"Your webhook endpoint at 127.0.0.1 has {says}" in mail.text
+    assert f"(PUT {OURS}/{made['id']}," in mail.text
+    assert f"https://medic.example/providers/{PROVIDER}/webhook-endpoints" in mail.text.split()
+    assert "a-secret" not in mail.text
+    assert len(await jobs(channel="in_app", kind="webhook_disabled")) == 1
+
+
+async def test_of_many_failures_at_once_one_message_comes(
+    api: AsyncClient,
+    receiver: Receiver,
+    tell: Any,
+    deliver: Any,
+    ended: Any,
+    fails_for_days: Any,
+    jobs: Rows,
+    until: Until,
+) -> None:
+    await an_endpoint(api, receiver.url)
+    await fails_for_days()
+    receiver.statuses = [500] * 24
+    receiver.gate.clear()
+    await tell(*(an_appointment(BookingCompleted) for _ in range(24)))
+
+    async with deliver(4, Pace(poll=0.02, call_seconds=40.0), limit_per_host=24):
+        await until(lambda: len(receiver.got) == 24)
+        print("GOT", len(receiver.got))
+        await until(lambda: len(receiver.got) == 24, 1)
+        receiver.gate.set()
+        assert await ended() == ["failed"] * 24
+
+    assert sorted(job["channel"] for job in await about_webhooks(jobs)) == ["email", "in_app"]
+
+
+async def test_each_disabling_is_told_and_enabling_ends_what_is_unsaid(
+    api: AsyncClient,
+    receiver: Receiver,
+    tell: Any,
+    deliver: Any,
+    ended: Any,
+    fails_for_days: Any,
+    jobs: Rows,
+) -> None:
+    made = await an_endpoint(api, receiver.url)
+    for _ in range(2):
+        again = await api.put(f"{OURS}/{made['id']}", json={"url": receiver.url})
+        assert again.status_code == 200
+        await fails_for_days()
+        receiver.statuses = [500]
+        await tell(an_appointment(BookingCompleted))
+        async with deliver():
+            await ended()
+
+    statuses = [job["status"] for job in await about_webhooks(jobs)]
+    assert sorted(statuses) == ["queued"] * 2 + ["withdrawn"] * 2
+    assert (await api.delete(f"{OURS}/{made['id']}")).status_code == 204
+    assert {job["status"] for job in await about_webhooks(jobs)} == {"withdrawn"}
+
+
+async def test_nobody_is_told_what_they_did_themselves_nor_of_the_clinics_endpoints(
+    api: AsyncClient,
+    receiver: Receiver,
+    tell: Any,
+    deliver: Any,
+    ended: Any,
+    fails_for_days: Any,
+    jobs: Rows,
+    as_user: Any,
+) -> None:
+    admin = as_user("admin")
+    made = await an_endpoint(api, f"{receiver.url}?ours")
+    theirs = await an_endpoint(api, receiver.url, at=ALL, headers=admin)
+    body = {"url": receiver.url, "isEnabled": False}
+    assert (await api.put(f"{OURS}/{made['id']}", json=body)).status_code == 200
+    await fails_for_days()
+    receiver.statuses = [500]
+    await tell(an_appointment(BookingCompleted))
+
+    async with deliver():
+        await ended()
+
+    shown = (await api.get(f"{ALL}/{theirs['id']}", headers=admin)).json()
+    assert shown["disabledBecause"] == "failing"
+    assert await about_webhooks(jobs) == []
 
 
 async def test_a_worker_that_is_gone_leaves_its_deliveries_to_another(

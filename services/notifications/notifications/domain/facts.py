@@ -1,4 +1,4 @@
-"""What a message may say of an appointment, or of a provider's calendar.
+"""What a message may say of an appointment, or of what a provider has to look after.
 
 No contact data, which is looked up when the message leaves; no service, reason or notes, which may
 tell of an illness to whoever reads the mail over a shoulder.
@@ -7,7 +7,8 @@ tell of an illness to whoever reads the mail over a shoulder.
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -107,7 +108,29 @@ class CalendarFacts(_Kept):
         return cls(provider_id=broken.provider_id, connection_id=broken.id, calendar=broken.kind)
 
 
-AnyFacts: TypeAlias = Facts | ConflictFacts | CalendarFacts
+class WebhookFacts(_Kept):
+    """A provider's endpoint that is told nothing more."""
+
+    provider_id: UUID
+    endpoint_id: UUID
+    host: str
+    """Without path and query, which may hold a secret."""
+    because: Literal["gone", "failing"]
+
+    @classmethod
+    def of(
+        cls, provider_id: UUID, endpoint_id: UUID, url: str, because: Literal["gone", "failing"]
+    ) -> Self:
+        return cls(
+            provider_id=provider_id,
+            endpoint_id=endpoint_id,
+            host=urlsplit(url).hostname or "",
+            because=because,
+        )
+
+
+OperationsFacts: TypeAlias = ConflictFacts | CalendarFacts | WebhookFacts
+AnyFacts: TypeAlias = Facts | OperationsFacts
 
 
 def facts_of(news: News, stored: Mapping[str, Any]) -> AnyFacts:
@@ -117,4 +140,6 @@ def facts_of(news: News, stored: Mapping[str, Any]) -> AnyFacts:
             return ConflictFacts.model_validate(stored)
         case News.CALENDAR_BROKEN:
             return CalendarFacts.model_validate(stored)
+        case News.WEBHOOK_DISABLED:
+            return WebhookFacts.model_validate(stored)
     return Facts.model_validate(stored)

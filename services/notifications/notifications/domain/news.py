@@ -26,7 +26,7 @@ class Category(StrEnum):
     REMINDERS = "reminders"
     AFTER_VISIT = "after_visit"
     OPERATIONS = "operations"
-    """What a provider has to look after: conflicts, broken calendars."""
+    """What a provider has to look after: conflicts, broken calendars, disabled webhooks."""
 
 
 class News(StrEnum):
@@ -42,6 +42,7 @@ class News(StrEnum):
     FEEDBACK = "feedback"
     CONFLICT_FOUND = "conflict_found"
     CALENDAR_BROKEN = "calendar_broken"
+    WEBHOOK_DISABLED = "webhook_disabled"
 
     @property
     def category(self) -> Category:
@@ -59,6 +60,7 @@ _CATEGORIES = {
     News.FEEDBACK: Category.AFTER_VISIT,
     News.CONFLICT_FOUND: Category.OPERATIONS,
     News.CALENDAR_BROKEN: Category.OPERATIONS,
+    News.WEBHOOK_DISABLED: Category.OPERATIONS,
 }
 
 # A hold that ended was never more than a wish, and of a move the new appointment tells.

@@ -75,6 +75,7 @@ DEFAULTS: tuple[Line, ...] = (
     Line(News.FEEDBACK, _PATIENT, (_MAIL,), 24 * _HOUR, is_on=False),
     Line(News.CONFLICT_FOUND, _PROVIDER, _AT_ONCE),
     Line(News.CALENDAR_BROKEN, _PROVIDER, _AT_ONCE),
+    Line(News.WEBHOOK_DISABLED, _PROVIDER, _AT_ONCE),
 )
 
 WORDINGS = frozenset((line.news, line.party) for line in DEFAULTS) | {(News.REMINDER, _PROVIDER)}

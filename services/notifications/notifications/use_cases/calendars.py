@@ -1,14 +1,12 @@
 """A provider has something to look after: conflicts with new hours, a calendar that broke."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from notifications.domain.facts import CalendarFacts, ConflictFacts
-from notifications.domain.news import News, Party
-from notifications.domain.schedule import lines_at_once
-from notifications.domain.tellings import Telling
+from notifications.domain.news import News
 from notifications.jobs import planning
-from notifications.recipients import recipient_json, recipient_of
+from notifications.use_cases.operations import tell_provider
 from shared.db import Connection
 from shared.events.availability import ConflictFound
 from shared.events.calendar import (
@@ -17,19 +15,16 @@ from shared.events.calendar import (
     CalendarConnectionDeleted,
 )
 
-_USEFUL_FOR = timedelta(days=3)
-
 
 async def tell_of_conflict(db: Connection, conflict: ConflictFound, *, at: datetime) -> None:
     """Appointments are outside the provider's hours since ``at``."""
     if conflict.appointments:
         cause = conflict.cause_id or conflict.cause
-        await _tell(
+        await tell_provider(
             db,
             News.CONFLICT_FOUND,
-            conflict.provider_id,
-            f"{conflict.provider_id}:{News.CONFLICT_FOUND}:{cause}:{conflict.version}",
             ConflictFacts.of(conflict),
+            key=f"{conflict.provider_id}:{News.CONFLICT_FOUND}:{cause}:{conflict.version}",
             at=at,
         )
 
@@ -39,12 +34,11 @@ async def tell_of_broken_calendar(
 ) -> None:
     """Once, until the connection has worked again."""
     if await _remember(db, connection.id, connection.version, is_broken=True):
-        await _tell(
+        await tell_provider(
             db,
             News.CALENDAR_BROKEN,
-            connection.provider_id,
-            f"{_about(connection.id)}{connection.version}",
             CalendarFacts.of(connection),
+            key=f"{_about(connection.id)}{connection.version}",
             at=at,
         )
 
@@ -81,35 +75,3 @@ async def _remember(db: Connection, id_: UUID, version: int, *, is_broken: bool)
         is_broken,
     )
     return row is not None and row["is_changed"]
-
-
-async def _tell(
-    db: Connection,
-    news: News,
-    provider_id: UUID,
-    key: str,
-    facts: ConflictFacts | CalendarFacts,
-    *,
-    at: datetime,
-) -> None:
-    [row] = await db.fetch(
-        f"SELECT now() AS now, {recipient_json(Party.PROVIDER, '$1::uuid')} AS provider",
-        provider_id,
-    )
-    recipient = recipient_of(row["provider"])
-    tellings = [
-        Telling(
-            dedupe_key=f"{key}:{way[0]}",
-            news=news,
-            way=way,
-            party=Party.PROVIDER,
-            recipient_id=provider_id,
-            about=None,
-            facts=facts,
-            due_at=None,
-            expires_at=at + _USEFUL_FOR,
-        )
-        for line in lines_at_once(news)
-        for way in recipient.ways(line)
-    ]
-    await planning.plan(db, tellings, now=row["now"])

@@ -12,6 +12,7 @@ from prometheus_client import Counter
 
 from notifications.webhooks import deliveries
 from notifications.webhooks.deliveries import Claimed
+from notifications.webhooks.disabling import tell_owner
 from notifications.webhooks.schedule import pause_after
 from notifications.webhooks.signing import signed_headers
 from shared.database_trouble import DatabaseError, is_passing
@@ -123,7 +124,8 @@ class Deliverer:
         is_gone = tried.status == _GONE
         pause = pause_after(claimed.attempts, chance=random.random(), wish=tried.wish)  # noqa: S311
         async with self._database.transaction() as db:
-            is_disabled = await deliveries.fail(
+            gone = await deliveries.disable_gone(db, claimed.endpoint_id) if is_gone else None
+            failed = await deliveries.fail(
                 db,
                 self._id,
                 claimed,
@@ -131,13 +133,14 @@ class Deliverer:
                 error=tried.error or "",
                 pause=None if is_gone else pause,
             )
-            if is_gone:
-                await deliveries.disable_gone(db, claimed.endpoint_id)
-        if is_disabled or is_gone:
+            disabled = gone or failed
+            if disabled is not None:
+                await tell_owner(db, disabled)
+        if disabled is not None:
             logger.warning(
                 "webhook_endpoint_disabled",
-                endpoint_id=str(claimed.endpoint_id),
-                because="gone" if is_gone else "failing",
+                endpoint_id=str(disabled.id),
+                because=disabled.disabled_because,
             )
 
     async def _call(self, claimed: Claimed) -> Tried:

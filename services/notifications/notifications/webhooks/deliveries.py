@@ -5,6 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+
+from notifications.webhooks.disabling import Disabled
 from notifications.webhooks.schedule import DISABLED_AFTER
 from shared.db import Connection
 
@@ -102,10 +105,10 @@ async def fail(
     status: int | None,
     error: str,
     pause: timedelta | None,
-) -> bool:
-    """Try again after ``pause``, or never, as when the endpoint is disabled by now; True when
-    it has been disabled by this."""
-    disabled = await db.fetchval(
+) -> Disabled | None:
+    """Try again after ``pause``, or never, as when the endpoint is disabled by now; of deliveries
+    that fail together one disables it."""
+    row = await db.fetchrow(
         """
         WITH endpoint AS (
             SELECT is_enabled FROM webhook_endpoints WHERE id = $7 FOR UPDATE
@@ -116,17 +119,21 @@ async def fail(
                 due_at = coalesce(now() + $5::interval, due_at),
                 locked_by = NULL, locked_until = NULL, last_status = $3, last_error = $4
             FROM (
-                SELECT $5::interval IS NULL OR NOT is_enabled AS is_over FROM endpoint
+                SELECT is_enabled AS was_enabled, $5::interval IS NULL OR NOT is_enabled AS is_over
+                FROM endpoint
             ) AS decided
-            WHERE id = $1 AND locked_by = $2 RETURNING endpoint_id
+            WHERE id = $1 AND locked_by = $2 RETURNING endpoint_id, was_enabled
+        ), counted AS (
+            UPDATE webhook_endpoints
+            SET failing_since = coalesce(failing_since, now()),
+                is_enabled = is_enabled AND coalesce(failing_since > now() - $6::interval, true),
+                disabled_because = CASE WHEN is_enabled AND failing_since <= now() - $6::interval
+                    THEN 'failing' ELSE disabled_because END
+            FROM failed WHERE id = endpoint_id
+            RETURNING webhook_endpoints.*, was_enabled
         )
-        UPDATE webhook_endpoints
-        SET failing_since = coalesce(failing_since, now()),
-            is_enabled = is_enabled AND coalesce(failing_since > now() - $6::interval, true),
-            disabled_because = CASE WHEN is_enabled AND failing_since <= now() - $6::interval
-                THEN 'failing' ELSE disabled_because END
-        FROM failed WHERE id = endpoint_id
-        RETURNING disabled_because = 'failing'
+        SELECT id, provider_id, url, disabled_because, failing_since, now() AS now
+        FROM counted WHERE was_enabled AND NOT is_enabled
         """,
         claimed.id,
         worker,
@@ -136,9 +143,7 @@ async def fail(
         DISABLED_AFTER,
         claimed.endpoint_id,
     )
-    if disabled:
-        await drop_queued(db, claimed.endpoint_id)
-    return disabled is True
+    return await _disabled(db, row)
 
 
 async def give_back(db: Connection, worker: UUID, delivery_id: UUID) -> None:
@@ -155,16 +160,26 @@ async def give_back(db: Connection, worker: UUID, delivery_id: UUID) -> None:
     )
 
 
-async def disable_gone(db: Connection, endpoint_id: UUID) -> None:
+async def disable_gone(db: Connection, endpoint_id: UUID) -> Disabled | None:
     """The endpoint has answered 410: it wants nothing more."""
-    await db.execute(
+    row = await db.fetchrow(
         """
-        UPDATE webhook_endpoints SET is_enabled = false, disabled_because = 'gone'
+        UPDATE webhook_endpoints
+        SET is_enabled = false, disabled_because = 'gone',
+            failing_since = coalesce(failing_since, now())
         WHERE id = $1 AND is_enabled
+        RETURNING id, provider_id, url, disabled_because, failing_since, now() AS now
         """,
         endpoint_id,
     )
-    await drop_queued(db, endpoint_id)
+    return await _disabled(db, row)
+
+
+async def _disabled(db: Connection, row: asyncpg.Record | None) -> Disabled | None:
+    if row is None:
+        return None
+    await drop_queued(db, row["id"])
+    return Disabled(**dict(row))
 
 
 async def drop_queued(db: Connection, endpoint_id: UUID) -> None:

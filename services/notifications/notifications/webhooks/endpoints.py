@@ -9,6 +9,7 @@ import asyncpg
 
 from notifications.webhooks import deliveries
 from notifications.webhooks.deliverer import secret_place
+from notifications.webhooks.disabling import need_not_tell
 from notifications.webhooks.log import TEST_TYPE
 from notifications.webhooks.refusals import (
     TooManyWebhookEndpoints,
@@ -109,7 +110,9 @@ async def change(
         list(wish.events),
         wish.is_enabled,
     )
-    if not wish.is_enabled:
+    if wish.is_enabled:
+        await need_not_tell(db, owner, endpoint_id)
+    else:
         await deliveries.drop_queued(db, endpoint_id)
     return row
 
@@ -118,6 +121,7 @@ async def remove(db: Connection, owner: UUID | None, endpoint_id: UUID) -> None:
     """With its log."""
     await one_of(db, owner, endpoint_id, for_update=True)
     await db.execute("DELETE FROM webhook_endpoints WHERE id = $1", endpoint_id)
+    await need_not_tell(db, owner, endpoint_id)
 
 
 async def rotate_secret(
