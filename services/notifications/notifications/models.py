@@ -140,8 +140,8 @@ notification_jobs = Table(
     Column("channel", Text, nullable=False),
     Column("party", Text, nullable=False),
     Column("recipient_id", Uuid, nullable=False),
-    # The job holds while the appointment has this status, and is withdrawn when it has another.
-    # What is about no appointment has none of the three.
+    # The job holds while the appointment has this status, and is withdrawn when it has another;
+    # the version is then that one's. What is about no appointment has none of the three.
     Column("appointment_id", Uuid),
     Column("appointment_version", Integer),
     Column("appointment_status", Text),

@@ -6,7 +6,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from notifications.domain.preferences import Preferences
+from notifications.domain.facts import Facts
+from notifications.domain.news import Party
+from notifications.domain.preferences import Preferences, Recipient
+from notifications.domain.tellings import About, tellings_later
+from notifications.jobs.planning import plan
 from notifications.jobs.upkeep import end_expired, forget_old
 from shared.db import Database
 from shared.events.booking import (
@@ -19,6 +23,7 @@ from shared.events.booking import (
 )
 from shared.events.calendar import CalendarConnectionDeleted
 from shared.events.patient import CommunicationPreferences
+from shared.events.provider import ProviderDeleted
 
 from .builders import (
     CALENDAR,
@@ -188,6 +193,57 @@ async def test_a_profile_that_arrives_later_plans_anew(
     ]
     *both, anew = [event.channel for event in await events()]
     assert (sorted(both), anew) == (["email", "sms"], "email")
+
+
+async def test_what_was_withdrawn_is_planned_again_whatever_was_noted_of_it(
+    tell: Tell, later_jobs: Rows, database: Database, appointment: AppointmentEvent
+) -> None:
+    await tell(appointment)
+    no_mail = CommunicationPreferences(email=False)
+    await tell(a_patient(version=2, communication_preferences=no_mail))
+    async with database.transaction() as db:
+        await db.execute("UPDATE notification_jobs SET last_error = 'x' WHERE status = 'withdrawn'")
+
+    await tell(a_patient(version=3))
+
+    again = await later_jobs()
+    assert {(row["status"], row["last_error"]) for row in again} == {("queued", None)}
+
+
+async def test_a_wish_that_saw_the_appointment_before_its_end_brings_nothing_back(
+    tell: Tell, later_jobs: Rows, database: Database, appointment: AppointmentEvent
+) -> None:
+    await tell(appointment)
+    before = About(id=appointment.id, version=appointment.version, status=appointment.status)
+    seen = tellings_later(
+        before,
+        Facts.of(appointment),
+        own=None,
+        recipients={Party.PATIENT: Recipient()},
+        now=datetime.now(UTC),
+    )
+    await tell(moved_on(appointment, BookingCancelled))
+
+    async with database.transaction() as db:
+        await plan(db, seen, now=datetime.now(UTC))
+
+    assert len(seen) == 2
+    assert [row["status"] for row in await later_jobs()] == ["withdrawn"] * 2
+
+
+async def test_news_that_was_withdrawn_is_not_told_later(
+    tell: Tell, jobs: Rows, appointment: AppointmentEvent
+) -> None:
+    await tell(a_provider(), appointment, ProviderDeleted(id=PROVIDER, version=2))
+
+    await tell(
+        a_provider(version=3), appointment.model_copy(update={"version": appointment.version + 1})
+    )
+
+    assert [(row["party"], row["status"]) for row in await jobs()] == [
+        ("patient", "queued"),
+        ("provider", "withdrawn"),
+    ]
 
 
 async def make_due(database: Database) -> None:

@@ -15,7 +15,6 @@ from shared.observability import current_traceparent
 
 WAKE_CHANNEL = "notification_jobs"
 
-_UNWANTED = "not wanted any more"
 _LATER = [news.value for news in ANCHORS]
 
 _PLAN = f"""
@@ -45,14 +44,16 @@ WITH given AS (
         expires_at = excluded.expires_at,
         due_at = CASE WHEN j.kind = ANY($2::text[]) THEN excluded.due_at ELSE j.due_at END,
         status = 'queued', ended_at = NULL, last_error = NULL
-    WHERE j.status = 'queued' OR j.status = 'withdrawn' AND j.last_error = '{_UNWANTED}'
+    WHERE j.status = 'queued' OR j.status = 'withdrawn' AND j.kind = ANY($2::text[])
+        AND j.appointment_version <= excluded.appointment_version
     RETURNING j.id, j.dedupe_key, j.due_at
 ), withdrawn AS (
     UPDATE notification_jobs
     SET status = 'withdrawn', ended_at = now(),
-        last_error = 'the appointment is ' || ($4::jsonb ->> appointment_id::text)
+        last_error = 'the appointment is ' || ($4::jsonb -> appointment_id::text ->> 'status'),
+        appointment_version = ($4::jsonb -> appointment_id::text ->> 'version')::integer
     WHERE appointment_id = ANY($3::uuid[]) AND status = 'queued'
-        AND appointment_status <> $4::jsonb ->> appointment_id::text
+        AND appointment_status <> $4::jsonb -> appointment_id::text ->> 'status'
         AND dedupe_key NOT IN (SELECT dedupe_key FROM given)
 ), announced AS (
     INSERT INTO outbox (id, type, subject, sequence, traceparent, data)
@@ -79,16 +80,17 @@ async def plan(db: Connection, tellings: Sequence[Telling], *, now: datetime) ->
 async def save(db: Connection, jobs: Sequence[Job], *, about: Collection[About] = ()) -> None:
     """Have each told once, however often this is asked for; what is of no use by now, never.
 
-    What is queued already is told as it is planned now. What is queued for another status of the
-    appointments ``about`` is not said any more. Later tellings make reminders known as events.
-    No two of the jobs may have the same key.
+    What is queued already is told as it is planned now, and so is what is told later and was
+    withdrawn, by no newer version of its appointment: people change their wishes. What is queued
+    for another status of the appointments ``about`` is not said any more. Later tellings make
+    reminders known as events. No two of the jobs may have the same key.
     """
     await db.execute(
         _PLAN,
         jobs,
         _LATER,
         [each.id for each in about],
-        {str(each.id): each.status for each in about},
+        {str(each.id): {"status": each.status, "version": each.version} for each in about},
     )
 
 
@@ -119,9 +121,9 @@ async def withdraw_unwanted(
 ) -> None:
     """Of what is queued for later, the person wants no more than this; it may be planned again."""
     await db.execute(
-        f"""
+        """
         UPDATE notification_jobs
-        SET status = 'withdrawn', ended_at = now(), last_error = '{_UNWANTED}'
+        SET status = 'withdrawn', ended_at = now(), last_error = 'not wanted any more'
         WHERE recipient_id = $2 AND party = $1 AND status = 'queued' AND kind = ANY($3::text[])
             AND dedupe_key <> ALL($4::text[]) AND appointment_id IS NOT NULL
         """,
