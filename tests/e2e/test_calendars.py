@@ -1,20 +1,21 @@
 """A provider's own calendar, which appointments are written to and which takes time away."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from local.radicale import Radicale
 from shared.http import AsyncClient
-from tests.e2e.radicale import PASSWORD, USER, Radicale, radicale
+from tests.e2e.calendar import enter, events_in, login, own_calendar
 from tests.e2e.system import Caller, Json, System, until
 
 
 @pytest.fixture
-def calendar(tmp_path: Path) -> Iterator[Radicale]:
-    with radicale(tmp_path) as running:
+async def calendar(tmp_path: Path) -> AsyncIterator[Radicale]:
+    async with own_calendar(tmp_path) as running:
         yield running
 
 
@@ -25,8 +26,7 @@ async def test_a_connected_calendar_follows_appointments_and_takes_time_away(
     provider = Caller(client, known["token"], known["id"])
     patient_three = patient(3)
     connections = f"/v1/providers/{known['id']}/calendar-connections"
-    login = {"kind": "caldav", "url": calendar.url, "username": USER, "password": PASSWORD}
-    created = await provider.call("POST", connections, login)
+    created = await provider.call("POST", connections, login(calendar))
     assert created.status_code == 201, created.text
     connection = f"{connections}/{created.json()['id']}"
     await until(lambda: healthy(provider, connection), "the first visit")
@@ -46,14 +46,14 @@ async def test_a_connected_calendar_follows_appointments_and_takes_time_away(
     trail = await patient_three.call("GET", f"/v1/appointments/{moved['id']}/audit")
     assert "calendar_event_written" in {entry["action"] for entry in trail.json()["items"]}
 
-    calendar.put("dentist", start=third["start"], end=third["end"])
+    await enter(calendar, "dentist", start=third["start"], end=third["end"])
     await resync(provider, connection)
     await until(lambda: is_gone(patient_three, known, third), "the busy time is not offered")
-    calendar.delete("dentist")
+    await calendar.delete("dentist")
     await resync(provider, connection)
     await until(lambda: is_offered(patient_three, known, third), "the free time is offered")
 
-    calendar.put("dentist", start=third["start"], end=third["end"])
+    await enter(calendar, "dentist", start=third["start"], end=third["end"])
     await resync(provider, connection)
     await until(lambda: is_gone(patient_three, known, third), "the busy time is not offered")
     other = await booked(patient_three, known, first)
@@ -62,7 +62,7 @@ async def test_a_connected_calendar_follows_appointments_and_takes_time_away(
     assert ended.status_code == 204, ended.text
     await until(lambda: is_offered(patient_three, known, third), "what it said does not count")
     await until(lambda: unknown(provider, connection), "the connection is taken down")
-    assert [str(event["SUMMARY"]) for event in calendar.events()] == ["Dentist"]
+    assert [str(event["SUMMARY"]) for event in await events_in(calendar)] == ["Dentist"]
     await cancel(patient_three, other)
 
 
@@ -111,7 +111,7 @@ async def cancel(patient: Caller, appointment: Json) -> None:
 async def event_at(calendar: Radicale, slot: Json) -> Any:
     """The one event that begins with the slot; None when there is none."""
     start = datetime.fromisoformat(slot["start"])
-    found = [each for each in calendar.events() if each.start == start]
+    found = [each for each in await events_in(calendar) if each.start == start]
     assert len(found) <= 1
     return found[0] if found else None
 

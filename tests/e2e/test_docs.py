@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from local.radicale import USER
 from shared.http import AsyncClient
-from tests.e2e.radicale import PASSWORD, USER, radicale
+from tests.e2e.calendar import own_calendar
 from tests.e2e.system import CHECKOUT, Caller, System
 
 PAGES = ("README.md", "docs/integrating.md")
@@ -65,7 +66,7 @@ async def test_the_commands_of_a_page_work(
     wrapper.write_text(_WRAPPER.format(curl="/usr/bin/curl"))
     wrapper.chmod(0o755)
     script = commands_of(page, system, demo)
-    with radicale(tmp_path) as calendar:
+    async with own_calendar(tmp_path) as calendar:
         hook = await _a_hook()
         output, code = await _run(
             script,
@@ -77,7 +78,7 @@ async def test_the_commands_of_a_page_work(
                 "HOOK_URL": f"http://127.0.0.1:{hook.addresses[0][1]}/hook",
                 "CALDAV_URL": calendar.url,
                 "CALDAV_USER": USER,
-                "CALDAV_PASSWORD": PASSWORD,
+                "CALDAV_PASSWORD": calendar.password,
             },
         )
         await hook.cleanup()

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -10,6 +10,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from local.radicale import Radicale
 from shared.db import Database
 from shared.events.patient import PatientUpdated
 from shared.http import AsyncClient
@@ -20,7 +21,7 @@ from shared.messaging.publisher import Outgoing, Publisher
 from shared.messaging.topology import LISTENERS, Queues
 from shared.messaging.wire import CONTENT_TYPE
 from shared.testing.leftovers import leftovers
-from tests.e2e.radicale import PASSWORD, USER, Radicale, radicale
+from tests.e2e.calendar import events_in, login, own_calendar
 from tests.e2e.system import Caller, Json, System, until
 from tests.e2e.test_calendars import apart, event_at, healthy
 
@@ -41,8 +42,8 @@ NAMES = ("availability", "bookings", "calendar-sync", "notifications", "reservat
 
 
 @pytest.fixture
-def calendar(tmp_path: Path) -> Iterator[Radicale]:
-    with radicale(tmp_path) as running:
+async def calendar(tmp_path: Path) -> AsyncIterator[Radicale]:
+    async with own_calendar(tmp_path) as running:
         yield running
 
 
@@ -147,8 +148,7 @@ async def test_after_an_erasure_nothing_is_left_anywhere(
     [(sub, token)] = system.tokens(1)
     patient, doctor = Caller(client, token, sub), provider_caller
     connections = f"/v1/providers/{doctor.sub}/calendar-connections"
-    login = {"kind": "caldav", "url": calendar.url, "username": USER, "password": PASSWORD}
-    created = await doctor.call("POST", connections, login)
+    created = await doctor.call("POST", connections, login(calendar))
     connection = f"{connections}/{created.json()['id']}"
     await until(lambda: healthy(doctor, connection), "the first visit")
     appointment = await lived(system, patient, doctor)
@@ -183,7 +183,8 @@ async def test_after_an_erasure_nothing_is_left_anywhere(
         return await event_at(calendar, appointment["slot"]) is None
 
     await until(removed, "the event is gone from the calendar")
-    assert not any(m in str(event) for event in calendar.events() for m in MARKERS.values())
+    events = await events_in(calendar)
+    assert not any(m in str(event) for event in events for m in MARKERS.values())
 
     await rebuilt(system, amqp_url)
     assert await left(system) == []

@@ -1,20 +1,19 @@
 """Two real CalDAV servers that we did not write, each with a user and an empty calendar."""
 
 import base64
-import socket
-import subprocess
 import sys
-import time
-import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-USER, PASSWORD = "doctor", "an-app-password-for-tests"
-_WAIT = 20.0
+from local.alone import alone, free_port
+from local.processes import Program
+from local.radicale import USER, Radicale
+
+PASSWORD = "an-app-password-for-tests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,58 +58,19 @@ def an_object(event: str) -> str:
 
 @contextmanager
 def radicale(folder: Path) -> Iterator[DavServer]:
-    (folder / "users").write_text(f"{USER}:{PASSWORD}\n")
-
-    def command(port: int) -> list[str]:
-        return [
-            *(sys.executable, "-m", "radicale", "--config", ""),
-            *("--hosts", f"127.0.0.1:{port}"),
-            *("--storage-filesystem-folder", str(folder / "radicale")),
-            *("--auth-type", "htpasswd", "--auth-htpasswd-filename", str(folder / "users")),
-            *("--auth-htpasswd-encryption", "plain", "--auth-delay", "0"),
-        ]
-
-    with _running(command, folder) as url:
-        yield DavServer("radicale", url, f"/{USER}/")
+    server = Radicale(folder, free_port(), PASSWORD)
+    with alone(server.program(), port=server.port):
+        yield DavServer("radicale", f"http://127.0.0.1:{server.port}", f"/{USER}/")
 
 
 @contextmanager
 def xandikos(folder: Path) -> Iterator[DavServer]:
-    def command(port: int) -> list[str]:
-        return [
-            *(sys.executable, "-m", "xandikos.web", "--defaults"),
-            *("-d", str(folder / "xandikos"), "--state-dir", str(folder / "state")),
-            *("-l", "127.0.0.1", "-p", str(port), "--current-user-principal", f"/{USER}/"),
-        ]
-
-    with _running(command, folder) as url:
-        yield DavServer("xandikos", url, f"/{USER}/calendars/")
-
-
-@contextmanager
-def _running(command: Callable[[int], list[str]], folder: Path) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command(port), stdout=log, stderr=log, cwd=folder)
-    try:
-        _wait_for(f"http://127.0.0.1:{port}/", process, folder)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _wait_for(url: str, process: "subprocess.Popen[bytes]", folder: Path) -> None:
-    until = time.monotonic() + _WAIT
-    while time.monotonic() < until and process.poll() is None:
-        try:
-            urllib.request.urlopen(url, timeout=1).close()
-        except urllib.error.HTTPError as answer:
-            answer.close()
-            return
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise AssertionError((folder / "log").read_text())
+    port = free_port()
+    command = (
+        *(sys.executable, "-m", "xandikos.web", "--defaults"),
+        *("-d", str(folder / "xandikos"), "--state-dir", str(folder / "state")),
+        *("-l", "127.0.0.1", "-p", str(port), "--current-user-principal", f"/{USER}/"),
+    )
+    program = Program(name="xandikos", group="servers", command=command, folder=folder)
+    with alone(program, port=port):
+        yield DavServer("xandikos", f"http://127.0.0.1:{port}", f"/{USER}/calendars/")
