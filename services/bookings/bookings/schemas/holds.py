@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from bookings.use_cases.hold_outcomes import Outcome
+from bookings.domain.holds import Outcome
 from shared.fields import Answer, Body, Id, Instant, Text
 
 TokenHash = Annotated[str, Field(pattern="^[0-9a-f]{64}$", max_length=64)]
