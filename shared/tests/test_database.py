@@ -60,7 +60,7 @@ async def test_what_a_migration_has_changed_meanwhile_can_be_done_again(database
 async def test_whoever_waits_too_long_for_a_connection_is_told_so(database_url: str) -> None:
     async with (
         Database.open(database_url, application_name="t", pool_size=1, patience=0.05) as narrow,
-        narrow.reading(),
+        narrow.pool.acquire(),
     ):
         with pytest.raises(NoConnection) as refused:
             async with narrow.transaction():
