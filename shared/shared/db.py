@@ -7,7 +7,7 @@ Either way one request, one message or one tick is one transaction, opened and c
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Annotated, Any, Self, TypeAlias
 from uuid import UUID
 
@@ -24,8 +24,8 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
-from shared.database_trouble import DatabaseError
 from shared.observability.trace import is_recorded
+from shared.relay_alarm import RelayAlarm
 from shared.traced_connection import TracedConnection, trace_statements
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
@@ -51,7 +51,6 @@ _SERVER_SETTINGS = {
 
 _NO_SETTINGS: Mapping[str, str] = {}
 _ACQUIRE_TIMEOUT = 10.0
-_WAKE_PAUSE = 0.01
 
 _CONNECTIONS = Gauge(
     "database_connections",
@@ -115,7 +114,7 @@ class Database:
         self._patience = patience
         self._sessions = async_sessionmaker(engine, expire_on_commit=False)
         self._readings = async_sessionmaker(engine.execution_options(postgresql_readonly=True))
-        self._alarm = _RelayAlarm(url)
+        self._alarm = RelayAlarm(url, OUTBOX_CHANNEL)
 
     @classmethod
     @asynccontextmanager
@@ -228,43 +227,6 @@ def _show_use(pool: "asyncpg.Pool[asyncpg.Record]", engine: AsyncEngine, limit: 
     _CONNECTIONS.labels("orm", "used").set_function(of_orm.checkedout)
     _CONNECTIONS.labels("orm", "idle").set_function(of_orm.checkedin)
     _MOST_CONNECTIONS.set(limit)
-
-
-class _RelayAlarm:
-    """Sends NOTIFY on a connection of its own; a lost one only costs the relay's next poll."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._rung = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-
-    def ring(self) -> None:
-        self._rung.set()
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run(), name="relay-alarm")
-
-    async def _run(self) -> None:
-        connection: asyncpg.Connection[asyncpg.Record] | None = None
-        try:
-            while True:
-                await self._rung.wait()
-                self._rung.clear()
-                try:
-                    if connection is None or connection.is_closed():
-                        connection = await asyncpg.connect(self._url, timeout=5)
-                    await connection.execute(f"NOTIFY {OUTBOX_CHANNEL}", timeout=5)
-                except (OSError, *DatabaseError, TimeoutError):
-                    connection = None
-                await asyncio.sleep(_WAKE_PAUSE)
-        finally:
-            if connection is not None:
-                connection.terminate()
-
-    async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
 
 
 async def _register_codecs(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
