@@ -18,8 +18,8 @@ from availability.domain.schedule import AvailabilityException
 from availability.domain.timeslots import Run
 from availability.facts import Facts
 from availability.notes import changed_between
-from availability.queries import Asked, News
-from availability.set_up import SetUp
+from availability.queries import News
+from availability.set_up import Asked, SetUp
 from availability.situation import Situation
 
 _MOST_BYTES = 64 * 1024 * 1024

@@ -8,9 +8,9 @@ from uuid import UUID
 from availability.domain.intervals import Interval
 from availability.domain.local_time import day_of, instant, minutes_down, moment
 from availability.known import Known, KnownDays
-from availability.queries import Asked, News, look_at, news_of
+from availability.queries import News, look_at, news_of
 from availability.refusals import ProviderNotFound, ServiceNotFound
-from availability.set_up import SetUps
+from availability.set_up import Asked, SetUps
 from shared.db import Connection
 from shared.errors import Unavailable
 

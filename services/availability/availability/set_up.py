@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 from availability.domain.opening_hours import WeeklyHours
@@ -19,6 +19,11 @@ from availability.domain.timeslot_id import id_prefix
 from availability.sources import UnhealthyCalendarPolicy
 
 _MOST_KEPT = 1000
+
+
+class Asked(NamedTuple):
+    provider_id: UUID
+    service_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,7 @@ class SetUp:
 
     @classmethod
     def of(cls, provider_id: UUID, version: int, row: Mapping[str, Any]) -> Self:
-        """From the JSON that ``queries.look`` selects."""
+        """From the JSON that ``set_up_queries`` selects."""
         offer = _offer(row["service"])
         units = tuple(
             Unit(

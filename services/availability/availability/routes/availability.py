@@ -12,7 +12,7 @@ from availability.domain.intervals import Interval
 from availability.domain.local_time import instant, moment
 from availability.domain.timeslots import span_of
 from availability.learning import Memory, learn
-from availability.queries import Asked, News, claims_in_full, look, news_of
+from availability.queries import News, claims_in_full, look, news_of
 from availability.refusals import ProviderNotFound, ServiceNotFound
 from availability.routes.conditional import has_already
 from availability.schemas.timeslots import (
@@ -24,6 +24,7 @@ from availability.schemas.timeslots import (
     ObstacleOut,
     SourceOut,
 )
+from availability.set_up import Asked
 from availability.sources import told
 from shared.app import new_router
 from shared.auth import CurrentUser, Principal, Role, caller

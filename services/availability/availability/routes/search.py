@@ -10,7 +10,7 @@ from fastapi import Response
 from availability import checking, timeslots_json
 from availability.facts import Facts
 from availability.finding import Found
-from availability.queries import Asked, look
+from availability.queries import look
 from availability.refusals import ProviderNotFound, ServiceNotFound
 from availability.routes.availability import KnownBefore
 from availability.schemas.finding import (
@@ -22,6 +22,7 @@ from availability.schemas.finding import (
     SearchIn,
     SearchOut,
 )
+from availability.set_up import Asked
 from availability.sources import told
 from availability.use_cases.finding import Page, Wanted, find_next, others_instead, search
 from shared.app import new_router

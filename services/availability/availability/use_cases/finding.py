@@ -19,8 +19,7 @@ from availability.finding import (
     is_settled,
 )
 from availability.learning import Memory, learn, learn_all, whatever_zone
-from availability.queries import Asked
-from availability.set_up import OfferedPlace
+from availability.set_up import Asked, OfferedPlace
 from shared.db import Connection
 
 MOST_SERVICES = 200
