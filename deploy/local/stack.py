@@ -8,10 +8,8 @@ import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from functools import partial
 from typing import Self
-from zoneinfo import ZoneInfo
 
 from local import demo_data, services
 from local.api import Api, answers_200
@@ -21,7 +19,7 @@ from local.databases import Databases
 from local.demo_data import Clinic
 from local.demo_file import write_demo_file
 from local.env_file import write_env_file
-from local.folder import CHECKOUT, RunFolder
+from local.folder import RunFolder
 from local.gateway import WIDE_OPEN, Gateway
 from local.keys import SigningKey, signing_key
 from local.leftovers import end_leftovers
@@ -30,13 +28,14 @@ from local.mail import mail_program
 from local.ports import Ports, is_free
 from local.postgres import data_elsewhere
 from local.processes import with_settings
-from local.radicale import USER, Radicale
+from local.radicale import Radicale
 from local.servers import Given, Servers, find_servers
 from local.services import SERVICES, Surroundings
 from local.settled import settled
 from local.story import Story
 from local.supervisor import Supervisor, files_allowed, register_file
 from local.waiting import listening
+from local.what_to_try import tell_what_to_try
 
 
 @dataclass(frozen=True)
@@ -289,29 +288,11 @@ class Stack:
         )
 
     def tell_what_to_try(self, clinic: Clinic, calendar: CalendarConnection) -> None:
-        say = self._console.say
-        provider, (patient, _) = clinic.providers[0], clinic.patients[0]
-        folder, usual = self._folder.path, self._folder.path == CHECKOUT / ".run"
-        shown, which = (".run", "") if usual else (str(folder), f" RUN_DIR={folder}")
-        service_id = provider.services[0]["id"]
-        tomorrow = datetime.now(ZoneInfo(provider.timezone)).date() + timedelta(days=1)
-        curl = f'  curl -H "Authorization: Bearer $TOKEN" "{self.base_url}/v1'
-        say(f"\nThe system is up at {self._surroundings.public_url}. Ctrl-C ends it. To try next:")
-        say(f"  TOKEN=$(make -s token ROLE=patient SUB={patient.id}{which})   # {patient.name}")
-        say(f'{curl}/users/{patient.id}/appointments?filter=upcoming"')
-        query = f"serviceId={service_id}&date={tomorrow}"
-        say(f'{curl}/providers/{provider.id}/availability?{query}"')
-        say(f"  make queues{which}   what waits for delivery, and what is parked")
-        say(f"  make logs{which}   what every process says ({shown}/logs)")
-        say(f"  {shown}/demo.json   every address, id and token, for scripts of your own")
-        say(f"  {shown}/mail/new    the e-mails")
-        say(f"  {calendar.radicale.url}   the calendar of {calendar.provider.name}, for a browser")
-        say(f"    or a calendar application: user {USER}, password {calendar.radicale.password}")
-        say(f'{curl}/realtime?channels=user.{patient.id}.bookings" -N   # as it happens')
-        say("To build on it: docs/integrating.md (bookings, streams, Pusher, webhooks), README.md")
-        say(f"  make status{which}   what is wrong, if anything, and what to do about it")
-        say("Each service's own pages, for developers; /metrics is there, and of its worker at:")
-        for service in SERVICES:
-            worker = f"http://127.0.0.1:{self._surroundings.worker_ports[service.name]}/metrics"
-            address = self._surroundings.address(service.name)
-            say(f"  {service.name:<14} http://{address}/docs   {worker}")
+        tell_what_to_try(
+            self._console.say,
+            clinic,
+            calendar,
+            folder=self._folder.path,
+            surroundings=self._surroundings,
+            base_url=self.base_url,
+        )

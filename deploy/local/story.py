@@ -5,13 +5,9 @@ import random
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from email import message_from_bytes
-from email.message import Message
-from email.policy import default
-from email.utils import getaddresses
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,6 +17,7 @@ from local.calendar_connection import CalendarConnection
 from local.calendar_story import CalendarStory
 from local.console import Console, WentWrong
 from local.demo_data import Clinic, Patient, Provider
+from local.mail_story import MailStory
 from local.waiting import wait_for
 
 DAYS_AHEAD = 30
@@ -70,7 +67,8 @@ class Story:
             appointment = await self._confirm(held, token, provider)
             await self._see_stream(lines, appointment)
         await self._see_audit_trail(appointment, token)
-        await self._see_mail(patient, since=asked_at)
+        post = MailStory(self._mail, self._clinic, self._tell, self._more)
+        await post.see_mail(patient, since=asked_at, limit=EFFECT_LIMIT)
         await self._see_inbox(patient, token, appointment)
         await self._see_calendar(appointment, token, provider)
         await self._see_timeslot_gone(provider, service["id"], held)
@@ -206,25 +204,6 @@ class Story:
             raise WentWrong(f"the audit trail is not held_created, confirmed but {actions}")
         self._tell(f"audit trail: {' → '.join(actions)}")
 
-    async def _see_mail(self, patient: Patient, *, since: float) -> None:
-        """One e-mail to the patient and one to the provider."""
-        others = {somebody.email for somebody, _ in self._clinic.patients}
-
-        async def look() -> list[tuple[Path, Message]] | None:
-            arrived = list(_messages(self._mail, since))
-            to_patient = [m for m in arrived if patient.email in _recipients(m[1])]
-            to_provider = [m for m in arrived if _recipients(m[1]) - others]
-            return to_patient[:1] + to_provider[:1] if to_patient and to_provider else None
-
-        what = f"e-mails to {patient.email} and to the provider in {self._mail}"
-        messages = await wait_for(look, what, limit=EFFECT_LIMIT)
-        self._tell("e-mails have arrived at the SMTP server")
-        for path, message in messages:
-            to = ", ".join(sorted(_recipients(message)))
-            self._more(f"to {to}: “{_subject(message)}”")
-            self._more(f"   {path}")
-            self._more(f"   in {message['Content-Language']}, with {_invitation(message)}")
-
     async def _see_stream(self, lines: AsyncIterator[str], appointment: dict[str, Any]) -> None:
         """The patient's open stream is told of the same appointment."""
         event = ""
@@ -306,27 +285,3 @@ def _overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
 def _starts_at(calendar: str, start: str) -> bool:
     """Calendars may tell the start in UTC or in the zone of the place; the former is certain."""
     return f"DTSTART:{start}" in calendar or re.search(r"DTSTART;TZID=", calendar) is not None
-
-
-def _messages(mail: Path, since: float) -> Iterator[tuple[Path, Message]]:
-    for folder in ("new", "cur"):
-        for path in (mail / folder).glob("*"):
-            # Maildir's files are complete as soon as they have a name here.
-            if path.stat().st_mtime >= since - 1:
-                yield path, message_from_bytes(path.read_bytes(), policy=default)
-
-
-def _recipients(message: Message) -> set[str]:
-    """To whom the server was asked to deliver it."""
-    return {address for _, address in getaddresses(message.get_all("X-RcptTo", []))}
-
-
-def _invitation(message: Message) -> str:
-    for part in message.walk():
-        if part.get_content_type() == "text/calendar":
-            return f"an invitation for calendars (METHOD:{part.get_param('method')})"
-    raise WentWrong(f"the mail “{_subject(message)}” brings no invitation")
-
-
-def _subject(message: Message) -> str:
-    return str(message["Subject"])
