@@ -1,5 +1,7 @@
 """Snapshots of what providers have set up, as other services are told of them."""
 
+from uuid import UUID
+
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,8 +22,7 @@ from shared.messaging import outbox
 
 async def announce_provider(db: AsyncSession, provider: Provider) -> None:
     """The profile with all locations and rooms that are in use."""
-    provider.version += 1
-    await db.flush()
+    await _count_up(db, provider, provider.id)
     locations = await db.scalars(
         select(Location)
         .where(Location.provider_id == provider.id, Location.is_active)
@@ -38,7 +39,6 @@ async def announce_provider(db: AsyncSession, provider: Provider) -> None:
                 id=room.id, name=room.name, capacity=room.capacity, is_virtual=room.is_virtual
             )
         )
-    await changes.note_set_up(db, provider.id)
     await outbox.add(
         db,
         events.ProviderUpdated(
@@ -71,15 +71,13 @@ async def announce_provider(db: AsyncSession, provider: Provider) -> None:
 
 async def announce_appointment_type(db: AsyncSession, service: AppointmentType) -> None:
     """Everything that a booking takes a snapshot of."""
-    service.version += 1
-    await db.flush()
+    await _count_up(db, service, service.provider_id)
     places = appointment_type_locations.c
     location_ids = await db.scalars(
         select(places.location_id)
         .where(places.appointment_type_id == service.id)
         .order_by(places.location_id)
     )
-    await changes.note_set_up(db, service.provider_id)
     await outbox.add(
         db,
         events.AppointmentTypeUpdated.model_validate(
@@ -119,9 +117,7 @@ async def announce_appointment_type(db: AsyncSession, service: AppointmentType) 
 
 
 async def announce_resource(db: AsyncSession, resource: Resource) -> None:
-    resource.version += 1
-    await db.flush()
-    await changes.note_set_up(db, resource.provider_id)
+    await _count_up(db, resource, resource.provider_id)
     await outbox.add(
         db,
         events.ResourceUpdated.model_validate(
@@ -143,16 +139,12 @@ async def announce_resource(db: AsyncSession, resource: Resource) -> None:
 
 
 async def announce_provider_deleted(db: AsyncSession, provider: Provider) -> None:
-    provider.version += 1
-    await db.flush()
-    await changes.note_set_up(db, provider.id)
+    await _count_up(db, provider, provider.id)
     await outbox.add(db, events.ProviderDeleted(id=provider.id, version=provider.version))
 
 
 async def announce_appointment_type_deleted(db: AsyncSession, service: AppointmentType) -> None:
-    service.version += 1
-    await db.flush()
-    await changes.note_set_up(db, service.provider_id)
+    await _count_up(db, service, service.provider_id)
     await outbox.add(
         db,
         events.AppointmentTypeDeleted(
@@ -162,9 +154,7 @@ async def announce_appointment_type_deleted(db: AsyncSession, service: Appointme
 
 
 async def announce_resource_deleted(db: AsyncSession, resource: Resource) -> None:
-    resource.version += 1
-    await db.flush()
-    await changes.note_set_up(db, resource.provider_id)
+    await _count_up(db, resource, resource.provider_id)
     await outbox.add(
         db,
         events.ResourceDeleted.model_validate(
@@ -176,3 +166,11 @@ async def announce_resource_deleted(db: AsyncSession, resource: Resource) -> Non
             }
         ),
     )
+
+
+async def _count_up(
+    db: AsyncSession, changed: Provider | AppointmentType | Resource, provider_id: UUID
+) -> None:
+    changed.version += 1
+    await db.flush()
+    await changes.note_set_up(db, provider_id)

@@ -24,18 +24,17 @@ async def locked_for(
     user: Principal, appointment_id: UUID, db: Connection
 ) -> tuple[queries.Found, Actor]:
     """The appointment, locked, and the part the user has in it; else it does not exist for them."""
-    found = await queries.locked(db, appointment_id)
-    by = actor_for(user, found.appointment) if found else None
-    if found is None or by is None:
-        raise AppointmentNotFound("no such appointment")
-    return found, by
+    return _in_part(user, await queries.locked(db, appointment_id))
 
 
 async def seen_by(
     user: Principal, appointment_id: UUID, db: Connection
 ) -> tuple[queries.Found, Actor]:
     """Likewise, without a lock."""
-    found = await queries.appointment(db, appointment_id)
+    return _in_part(user, await queries.appointment(db, appointment_id))
+
+
+def _in_part(user: Principal, found: queries.Found | None) -> tuple[queries.Found, Actor]:
     by = actor_for(user, found.appointment) if found else None
     if found is None or by is None:
         raise AppointmentNotFound("no such appointment")

@@ -7,17 +7,21 @@ import asyncpg
 from shared.cursors import Position
 from shared.db import Connection
 
+_DELIVERIES = """
+SELECT d.id, d.job_id AS notification_id, j.kind, d.channel, j.appointment_id, d.attempt,
+    d.status, d.message_id, d.started_at, d.finished_at
+FROM notification_deliveries d JOIN notification_jobs j ON j.id = d.job_id
+WHERE d.recipient_id = $1
+"""
+
 
 async def deliveries_to(
     db: Connection, person_id: UUID, *, after: Position | None, limit: int
 ) -> list[asyncpg.Record]:
     """Every attempt to tell this person something, the latest first."""
     return await db.fetch(
-        """
-        SELECT d.id, d.job_id AS notification_id, j.kind, d.channel, j.appointment_id, d.attempt,
-            d.status, d.message_id, d.started_at, d.finished_at
-        FROM notification_deliveries d JOIN notification_jobs j ON j.id = d.job_id
-        WHERE d.recipient_id = $1
+        f"""
+        {_DELIVERIES}
             AND ($2::timestamptz IS NULL OR (d.started_at, d.id) < ($2, $3::uuid))
         ORDER BY d.started_at DESC, d.id DESC LIMIT $4
         """,
@@ -39,11 +43,8 @@ _KEPT = {
         SELECT id, kind, appointment_id, title, text, link, created_at, read_at
         FROM in_app_notifications WHERE user_id = $1 ORDER BY created_at, id
     """,
-    "deliveries": """
-        SELECT d.id, d.job_id AS notification_id, j.kind, d.channel, j.appointment_id, d.attempt,
-            d.status, d.message_id, d.started_at, d.finished_at
-        FROM notification_deliveries d JOIN notification_jobs j ON j.id = d.job_id
-        WHERE d.recipient_id = $1 ORDER BY d.started_at, d.id
+    "deliveries": f"""
+        {_DELIVERIES} ORDER BY d.started_at, d.id
     """,
     "planned": """
         SELECT kind, channel, appointment_id, due_at FROM notification_jobs

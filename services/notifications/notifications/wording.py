@@ -2,7 +2,13 @@
 
 import unicodedata
 
-from notifications.domain.facts import CalendarFacts, ConflictFacts, Facts, WebhookFacts
+from notifications.domain.facts import (
+    CalendarFacts,
+    ConflictFacts,
+    Facts,
+    OperationsFacts,
+    WebhookFacts,
+)
 from notifications.domain.job import Job
 from notifications.domain.local_time import local_time, zone_of
 from notifications.domain.news import Party
@@ -28,43 +34,9 @@ def words_of(job: Job, *, origin: str, language: str) -> dict[str, object]:
     facts = job.facts
     words: dict[str, object] = {"recipient": foreign(job.recipient.name if job.recipient else None)}
     zone_name = job.recipient.timezone if job.recipient else None
-    match facts:
-        case Facts():
-            return words | _of_appointment(job, facts, zone_name, origin, language)
-        case ConflictFacts():
-            zone = zone_of(zone_name)
-            return (
-                words
-                | _NO_APPOINTMENT
-                | {
-                    "count": facts.count,
-                    "is_complete": facts.is_complete,
-                    "times": [local_time(start, zone, language) for start in facts.starts],
-                    "more": facts.count - len(facts.starts),
-                    "schedule_link": f"{origin}/providers/{facts.provider_id}/appointments",
-                }
-            )
-        case CalendarFacts():
-            return (
-                words
-                | _NO_APPOINTMENT
-                | {
-                    "calendar": _CALENDARS[facts.calendar],
-                    "schedule_link": f"{origin}/providers/{facts.provider_id}/calendars",
-                }
-            )
-        case WebhookFacts():
-            endpoints = f"/providers/{facts.provider_id}/webhook-endpoints"
-            return (
-                words
-                | _NO_APPOINTMENT
-                | {
-                    "endpoint": foreign(facts.host),
-                    "enable_route": f"/v1{endpoints}/{facts.endpoint_id}",
-                    "cause": facts.because,
-                    "schedule_link": f"{origin}{endpoints}",
-                }
-            )
+    if isinstance(facts, Facts):
+        return words | _of_appointment(job, facts, zone_name, origin, language)
+    return words | _NO_APPOINTMENT | _of_operations(facts, zone_name, origin, language)
 
 
 def foreign(text: str | None, longest: int = 80) -> str:
@@ -75,6 +47,34 @@ def foreign(text: str | None, longest: int = 80) -> str:
         return line
     turns = any(unicodedata.bidirectional(each) in ("R", "AL", "AN") for each in line)
     return f"\u2068{line}\u2069" if turns else line
+
+
+def _of_operations(
+    facts: OperationsFacts, zone_name: str | None, origin: str, language: str
+) -> dict[str, object]:
+    provider = f"/providers/{facts.provider_id}"
+    match facts:
+        case ConflictFacts():
+            zone = zone_of(zone_name)
+            return {
+                "count": facts.count,
+                "is_complete": facts.is_complete,
+                "times": [local_time(start, zone, language) for start in facts.starts],
+                "more": facts.count - len(facts.starts),
+                "schedule_link": f"{origin}{provider}/appointments",
+            }
+        case CalendarFacts():
+            return {
+                "calendar": _CALENDARS[facts.calendar],
+                "schedule_link": f"{origin}{provider}/calendars",
+            }
+        case WebhookFacts():
+            return {
+                "endpoint": foreign(facts.host),
+                "enable_route": f"/v1{provider}/webhook-endpoints/{facts.endpoint_id}",
+                "cause": facts.because,
+                "schedule_link": f"{origin}{provider}/webhook-endpoints",
+            }
 
 
 def _of_appointment(
