@@ -68,7 +68,9 @@ WITH given AS (
     UPDATE notification_deliveries d
     SET status = given.status, response = given.response, provider_id = given.provider_id,
         finished_at = clock_timestamp()
-    FROM given WHERE d.id = given.id
+    FROM given
+    -- PostgreSQL takes every JSON for a hundred rows, and would read the whole table for them.
+    WHERE d.id = given.id AND d.id = ANY(ARRAY(SELECT id FROM given))
 ), decided AS (
     SELECT j.id, given.response, given.pause, given.sent, given.failed, j.traceparent,
         becomes = 'failed' AND j.fallback <> '{{}}' AND now() < j.expires_at AS moves_on,
@@ -79,8 +81,9 @@ WITH given AS (
             ELSE becomes
         END AS becomes
     FROM notification_jobs j JOIN given ON j.id = given.job_id
-    WHERE (j.status = 'sending' AND j.locked_by = $1)
-        OR (given.becomes = 'sent' AND j.status <> 'sent')
+    WHERE j.id = ANY(ARRAY(SELECT job_id FROM given))
+        AND (j.status = 'sending' AND j.locked_by = $1
+            OR given.becomes = 'sent' AND j.status <> 'sent')
     ORDER BY j.id FOR UPDATE OF j
 ), announced AS ({_ANNOUNCE})
 UPDATE notification_jobs j
