@@ -145,6 +145,10 @@ def test_a_service_can_have_copies(service: Any, kind: str) -> None:
     assert {"container_name", "hostname", "ports"} & set(entry) == set()
 
 
+def test_the_gateway_is_there_whoever_is_not() -> None:
+    assert "depends_on" not in CONTAINERS["gateway"]
+
+
 def test_the_gateway_looks_for_copies_again_and_again() -> None:
     environment = CONTAINERS["gateway"]["environment"]
 
