@@ -40,7 +40,8 @@ def broker_errors(doing: str) -> Iterator[None]:
         raise Unroutable(f"{doing}: no queue takes the message") from error
     except DeliveryError as error:
         raise NotTaken(f"{doing}: refused") from error
-    except (AMQPError, OSError, RuntimeError, TimeoutError, EOFError) as error:
+    except (AMQPError, OSError, RuntimeError, TimeoutError, EOFError, StopAsyncIteration) as error:
+        # The last is aiormq's for a connection that the far side has closed before its greeting.
         raise BrokerUnavailable(f"{doing}: {type(error).__name__}") from error
     except asyncio.CancelledError as error:
         if is_stray(error):
