@@ -318,4 +318,11 @@ BUGS: Sequence[Bug] = (
         only="clock reservations-api",
         seconds=30,
     ),
+    Bug(
+        "broker-outage-ends-the-worker",
+        [Edit(f"{_MESSAGING}broker.py", "EOFError, StopAsyncIteration)", "EOFError)")],
+        ["recovery: no process ends"],
+        only="kill rabbitmq",
+        period=20,
+    ),
 )

@@ -21,7 +21,7 @@ from tests.torture.looking import TAMPERING, is_let, looked
 from tests.torture.outside import events_in, mails_in
 from tests.torture.people import Door
 from tests.torture.quiet import settle
-from tests.torture.stand import SERVICES, Stand
+from tests.torture.stand import PROCESSES, SERVICES, Stand
 
 _TABLES: Mapping[str, tuple[str, str]] = {
     "bookings.appointments": (
@@ -84,6 +84,7 @@ _INBOX = "SELECT consumer, event_id, received_at FROM inbox"
 _TRIES = 10
 _MOST_PARKED = 100_000
 _GAUGE = re.compile(r'^queue_parked\{queue="([^"]+)"\} (\S+)$', re.MULTILINE)
+_END = re.compile(r"^(\S+ \S+),\d+ .* exited: (\S+) \(exit status (\d+);", re.MULTILINE)
 _LOOKS, _BETWEEN_LOOKS = 12, 1.0
 _ASKING = aiohttp.ClientTimeout(total=2)
 _REBUILT_WITHIN = 60.0
@@ -97,6 +98,7 @@ async def taken(stand: Stand, door: Door, radicale: Radicale, *, rebuild: bool) 
     state["calendar"] = events_in(await radicale.content())
     for event in state["calendar"]:
         event["stays"] = event["uid"] in before
+    state["ends"] = _ends(stand.system.logs / "supervisord.log")
     state["mails"] = mails_in(Path(stand.system.demo["mailDir"]) / "new")
     state["parked"] = await _parked(stand)
     state["parked gauges"] = await _gauges(stand, door, state["parked"])
@@ -169,6 +171,15 @@ async def _parked(stand: Stand) -> dict[str, list[Json]]:
             ]
             for name in LISTENERS
         }
+
+
+def _ends(log: Path) -> list[Json]:
+    """Processes that ended with an error of their own, by the supervisor's log."""
+    return [
+        {"name": name, "at": datetime.fromisoformat(at).timestamp(), "status": int(status)}
+        for at, name, status in _END.findall(log.read_text())
+        if name in PROCESSES and status != "0"
+    ]
 
 
 async def _gauges(stand: Stand, door: Door, parked: dict[str, list[Json]]) -> dict[str, int]:

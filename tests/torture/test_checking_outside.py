@@ -253,6 +253,19 @@ def test_a_fault_that_never_heals(run: MadeUp) -> None:
     assert broken(run) == ["recovery: every fault heals by itself"]
 
 
+def test_a_process_that_ends_by_itself(run: MadeUp) -> None:
+    run.state["ends"] = [{"name": "bookings-worker", "at": run.clock, "status": 1}]
+
+    assert broken(run) == ["recovery: no process ends by itself"]
+
+
+def test_a_process_that_is_told_to_end(run: MadeUp) -> None:
+    run.state["ends"] = [{"name": "bookings-worker", "at": run.clock, "status": 1}]
+    run.add(**fault(run.clock - 1, run.clock + 1, type="restart", target="bookings-worker"))
+
+    assert not broken(run)
+
+
 def test_a_get_that_changes_something(run: MadeUp) -> None:
     run.state["looked"]["after"] = {"bookings.claims": "2"}
 

@@ -22,6 +22,7 @@ def lines(evidence: Evidence) -> list[Line]:
         _without_broker(evidence),
         _drained(evidence),
         _all_healed(evidence),
+        _ended(evidence),
         _looking(evidence),
         _machine(evidence),
     ]
@@ -177,6 +178,23 @@ def _all_healed(evidence: Evidence) -> Line:
     figure = f"{len(faults)} faults, p50 {quantile(lengths, 0.5):.1f} s, most {most:.1f} s"
     promise = "recovery: every fault heals by itself"
     return Line(promise, figure, len(faults), against, is_speed=True)
+
+
+def _ended(evidence: Evidence) -> Line:
+    """Outages are waited out; whoever is told to stop may be cut short on a slow machine."""
+    told = [fault for fault in evidence.of("fault") if fault["type"] == "restart"]
+    ends = evidence.rows("ends")
+    against = [
+        f"{end['name']} at {end['at']:.0f} with status {end['status']}"
+        for end in ends
+        if not any(
+            fault["target"] == end["name"] and fault["start"] - 1 < end["at"] < fault["end"]
+            for fault in told
+        )
+    ]
+    figure = f"{len(against)} ends beside {len(evidence.of('fault'))} faults"
+    promise = "recovery: no process ends by itself"
+    return Line(promise, figure, int("ends" in evidence.state), against)
 
 
 def _looking(evidence: Evidence) -> Line:
