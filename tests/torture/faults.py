@@ -66,7 +66,7 @@ async def _happen(
             await stand.turn_all(fault.target, "pass")
         case "clock":
             # Ahead or behind, by as much as access tokens may be made by other clocks.
-            shift = _WRONG if fault.seconds * 100 % 2 < 1 else -_WRONG
+            shift = _WRONG if round(100 * fault.seconds) % 2 else -_WRONG
             stand.shift(fault.target, shift)
             await asyncio.sleep(fault.seconds)
             stand.shift(fault.target, 0)
