@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 import asyncpg
 
-from bench.under_load import (
+from bench.running_system import (
     RUN_FOLDER,
     Clinic,
     Person,

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import aiohttp
 
-from bench.under_load import RUN_FOLDER
+from bench.running_system import RUN_FOLDER
 
 WANTED_SECONDS, WANTED_MEGABYTES = 3.0, 150
 LIMIT = 60.0
