@@ -125,32 +125,25 @@ BUGS: Sequence[Bug] = (
                 f"{_MESSAGING}consumer.py",
                 "        if len(readable) > 1:\n",
                 "        if readable:\n"
-                "            await self._acknowledge(\n"
-                "                channel, readable[-1][0], everything_before=True\n"
-                "            )\n"
+                "            await acknowledge(channel, readable[-1][0], everything_before=True)\n"
                 "        if len(readable) > 1:\n",
             ),
             Edit(
-                f"{_MESSAGING}consumer.py",
+                f"{_MESSAGING}deliveries.py",
+                "        await channel.basic_ack(delivery.tag, multiple=everything_before)",
+                '        acked = vars(channel).setdefault("acked_by_tag", _AllAcked())\n'
+                "        if delivery.tag not in acked:\n"
+                "            acked.add(delivery.tag)\n"
                 "            await channel.basic_ack(delivery.tag, multiple=everything_before)",
-                "            if delivery.tag not in self._acked:\n"
-                "                self._acked.add(delivery.tag)\n"
-                "                await channel.basic_ack(delivery.tag, multiple=everything_before)",
             ),
             Edit(
-                f"{_MESSAGING}consumer.py",
-                "        self._deliveries = deliveries = Deliveries()\n",
-                "        self._deliveries = deliveries = Deliveries()\n"
-                "        self._acked = _AllAcked()\n",
-            ),
-            Edit(
-                f"{_MESSAGING}consumer.py",
-                "class Consumer",
+                f"{_MESSAGING}deliveries.py",
+                "class Deliveries",
                 "class _AllAcked(set[int]):\n"
                 '    """What comes before the newest is acknowledged with it."""\n\n'
                 "    def __contains__(self, tag: object) -> bool:\n"
                 "        return bool(self) and isinstance(tag, int) and tag <= max(self)\n\n\n"
-                "class Consumer",
+                "class Deliveries",
             ),
             Edit(
                 f"{_MESSAGING}handling.py",
@@ -192,8 +185,9 @@ BUGS: Sequence[Bug] = (
         [
             Edit(
                 "services/notifications/notifications/jobs/planning.py",
-                "appointment_status <> $5 AND status = 'queued'\n",
-                "appointment_status <> $5 AND status = 'queued' AND kind <> 'reminder'\n",
+                "        AND appointment_status <> $4::jsonb ->> appointment_id::text\n",
+                "        AND appointment_status <> $4::jsonb ->> appointment_id::text\n"
+                "        AND kind <> 'reminder'\n",
             )
         ],
         ["notifications: reminders"],
