@@ -185,8 +185,8 @@ BUGS: Sequence[Bug] = (
         [
             Edit(
                 "services/notifications/notifications/jobs/planning.py",
-                "        AND appointment_status <> $4::jsonb ->> appointment_id::text\n",
-                "        AND appointment_status <> $4::jsonb ->> appointment_id::text\n"
+                "    WHERE appointment_id = ANY($3::uuid[]) AND status = 'queued'\n",
+                "    WHERE appointment_id = ANY($3::uuid[]) AND status = 'queued'\n"
                 "        AND kind <> 'reminder'\n",
             )
         ],
@@ -273,9 +273,9 @@ BUGS: Sequence[Bug] = (
         [
             Edit(
                 f"{_MESSAGING}consumer.py",
-                "            await self._put_aside("
+                "            await self._aside.put("
                 'channel, delivery, "unreadable", str(error), for_good=True)\n',
-                "            await self._acknowledge(channel, delivery)\n",
+                "            await acknowledge(channel, delivery)\n",
             )
         ],
         ["messages: poison is parked"],
