@@ -25,7 +25,8 @@ from shared.events.provider import (
     ResourceUpdated,
 )
 
-PROVIDERS, PATIENTS = 40, 499
+PROVIDERS, PATIENTS = 40, 1_009
+"""More patients than growth has providers: nobody is asked for twice at one time."""
 DURATION = timedelta(minutes=30)
 HELD_FOR = 3600
 
