@@ -64,7 +64,7 @@ def _line(row: Row) -> str:
 
 
 def main() -> None:
-    from bench.plots import plots_of
+    from bench.drawing import plots_of
 
     machine, parts = read()
     PAGE.write_text(page(machine, parts, plots_of(parts, FOLDER / "plots")))

@@ -176,6 +176,18 @@ def test_a_view_that_differs(run: MadeUp, prefix: str) -> None:
     assert promise.startswith("availability: ")
 
 
+def test_a_hold_that_ends_while_the_view_is_rebuilt(run: MadeUp) -> None:
+    held = run.hold(patient="gus", hour=9)
+    run.rows("rebuilt.availability.claims")[:] = [
+        row for row in run.rows("rebuilt.availability.claims") if row["appointment_id"] != held.id
+    ]
+    for row in run.rows("rebuilt.availability.appointments"):
+        if row["id"] == held.id:
+            row |= {"status": "cancelled", "version": row["version"] + 1}
+
+    assert not [promise for promise in broken(run) if promise.startswith("availability: rebuilt")]
+
+
 def test_a_view_that_comes_late(run: MadeUp) -> None:
     for row in run.rows("inbox"):
         row["received_at"] += 0.9
