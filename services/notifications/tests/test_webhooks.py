@@ -184,6 +184,22 @@ def fails_for_days(execute: Any) -> Callable[..., Any]:
     return fails_for_days
 
 
+@pytest.fixture
+def is_disabled_by(
+    fails_for_days: Any, receiver: Receiver, tell: Any, deliver: Any, ended: Any
+) -> Callable[..., Any]:
+    """What is told next is answered so, after days of failure."""
+
+    async def is_disabled_by(status: int) -> None:
+        await fails_for_days()
+        receiver.statuses = [status]
+        await tell(an_appointment(BookingCompleted))
+        async with deliver():
+            await ended()
+
+    return is_disabled_by
+
+
 async def about_webhooks(jobs: Rows) -> list[Any]:
     return [
         job
@@ -430,10 +446,7 @@ async def test_days_of_failure_disable_an_endpoint_and_a_success_ends_them(
 async def test_the_owner_of_a_disabled_endpoint_hears_of_it_and_what_to_do(
     api: AsyncClient,
     receiver: Receiver,
-    tell: Any,
-    deliver: Any,
-    ended: Any,
-    fails_for_days: Any,
+    is_disabled_by: Any,
     jobs: Rows,
     deliver_all: Any,
     mail_host: MailHost,
@@ -441,11 +454,7 @@ async def test_the_owner_of_a_disabled_endpoint_hears_of_it_and_what_to_do(
     says: str,
 ) -> None:
     made = await an_endpoint(api, f"{receiver.url}?key=a-secret")
-    await fails_for_days()
-    receiver.statuses = [status]
-    await tell(an_appointment(BookingCompleted))
-    async with deliver():
-        await ended()
+    await is_disabled_by(status)
 
     await deliver_all()
 
@@ -476,8 +485,6 @@ async def test_of_many_failures_at_once_one_message_comes(
 
     async with deliver(4, Pace(poll=0.02, call_seconds=40.0), limit_per_host=24):
         await until(lambda: len(receiver.got) == 24)
-        print("GOT", len(receiver.got))
-        await until(lambda: len(receiver.got) == 24, 1)
         receiver.gate.set()
         assert await ended() == ["failed"] * 24
 
@@ -487,21 +494,14 @@ async def test_of_many_failures_at_once_one_message_comes(
 async def test_each_disabling_is_told_and_enabling_ends_what_is_unsaid(
     api: AsyncClient,
     receiver: Receiver,
-    tell: Any,
-    deliver: Any,
-    ended: Any,
-    fails_for_days: Any,
+    is_disabled_by: Any,
     jobs: Rows,
 ) -> None:
     made = await an_endpoint(api, receiver.url)
     for _ in range(2):
         again = await api.put(f"{OURS}/{made['id']}", json={"url": receiver.url})
         assert again.status_code == 200
-        await fails_for_days()
-        receiver.statuses = [500]
-        await tell(an_appointment(BookingCompleted))
-        async with deliver():
-            await ended()
+        await is_disabled_by(500)
 
     statuses = [job["status"] for job in await about_webhooks(jobs)]
     assert sorted(statuses) == ["queued"] * 2 + ["withdrawn"] * 2
@@ -512,10 +512,7 @@ async def test_each_disabling_is_told_and_enabling_ends_what_is_unsaid(
 async def test_nobody_is_told_what_they_did_themselves_nor_of_the_clinics_endpoints(
     api: AsyncClient,
     receiver: Receiver,
-    tell: Any,
-    deliver: Any,
-    ended: Any,
-    fails_for_days: Any,
+    is_disabled_by: Any,
     jobs: Rows,
     as_user: Any,
 ) -> None:
@@ -524,12 +521,8 @@ async def test_nobody_is_told_what_they_did_themselves_nor_of_the_clinics_endpoi
     theirs = await an_endpoint(api, receiver.url, at=ALL, headers=admin)
     body = {"url": receiver.url, "isEnabled": False}
     assert (await api.put(f"{OURS}/{made['id']}", json=body)).status_code == 200
-    await fails_for_days()
-    receiver.statuses = [500]
-    await tell(an_appointment(BookingCompleted))
 
-    async with deliver():
-        await ended()
+    await is_disabled_by(500)
 
     shown = (await api.get(f"{ALL}/{theirs['id']}", headers=admin)).json()
     assert shown["disabledBecause"] == "failing"
