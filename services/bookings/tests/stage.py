@@ -98,6 +98,18 @@ async def as_it_is(database: Database, id_: UUID) -> Appointment:
     return found.appointment
 
 
+async def somebody_waits(database: Database) -> None:
+    """Until a statement in this database waits for another transaction's end."""
+    async with asyncio.timeout(10):
+        while True:
+            async with database.reading() as db:
+                if await db.fetchval(
+                    "SELECT EXISTS (SELECT FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND wait_event_type = 'Lock')"
+                ):
+                    return
+
+
 async def trail(database: Database, id_: UUID) -> list[str]:
     async with database.reading() as db:
         rows = await queries.audit_trail(db, id_)

@@ -28,7 +28,7 @@ from shared.testing.tokens import SERVICE_SECRET
 
 from .builders import Clinic, a_clinic, a_patient, an_event, tomorrow
 from .moving import broken_rows
-from .stage import As, after, as_it_is, trail
+from .stage import As, after, as_it_is, somebody_waits, trail
 
 MARKERS = {
     "name": "Zyxmark Name",
@@ -484,21 +484,10 @@ async def test_what_becomes_an_appointment_meanwhile_is_not_cancelled_unasked(
     token, id_ = await life.hold(tomorrow(9))
     token_hash = sha256(token.encode()).digest()
 
-    async def somebody_waits() -> None:
-        while True:
-            async with database.reading() as db:
-                waiting = await db.fetchval(
-                    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
-                    "AND datname = current_database()"
-                )
-            if waiting:
-                return
-            await asyncio.sleep(0.01)
-
     async with database.transaction() as db:
         await confirm_appointment(db, token_hash, Details(), user_id=life.patient)
         asked = asyncio.create_task(life.erase())
-        await asyncio.wait_for(somebody_waits(), 20)
+        await somebody_waits(database)
     refused = await asked
 
     assert (refused.status_code, refused.json()["code"]) == (409, "appointments_to_come")

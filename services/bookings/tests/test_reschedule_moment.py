@@ -8,19 +8,7 @@ from shared.db import Database
 
 from .builders import a_clinic
 from .moving import Booked, active_of, at, broken_rows
-from .stage import a_hold
-
-
-async def somebody_waits(database: Database) -> None:
-    """Until a statement in this database waits for another transaction's end."""
-    async with asyncio.timeout(10):
-        while True:
-            async with database.reading() as db:
-                if await db.fetchval(
-                    "SELECT EXISTS (SELECT FROM pg_stat_activity "
-                    "WHERE datname = current_database() AND wait_event_type = 'Lock')"
-                ):
-                    return
+from .stage import a_hold, somebody_waits
 
 
 async def seen(database: Database, patient: UUID) -> list[UUID]:
