@@ -47,6 +47,19 @@ async def test_only_jobs_that_are_due_on_a_channel_that_is_on_are_claimed(
     assert len(claimed) == 1
 
 
+async def test_what_only_a_newer_release_can_tell_is_left_to_its_workers(
+    database: Database, jobs: Rows
+) -> None:
+    async with database.transaction() as db:
+        await db.execute(
+            "UPDATE notification_jobs SET kind = 'of_next_year' WHERE party = 'patient'"
+        )
+        claimed = await claim(db, uuid4(), "email", limit=10)
+
+    assert [job.party for job in claimed] == ["provider"]
+    assert {job["status"] for job in await jobs(kind="of_next_year")} == {"queued"}
+
+
 async def test_whoever_has_lost_the_lease_can_neither_begin_nor_decide(
     database: Database, jobs: Rows
 ) -> None:

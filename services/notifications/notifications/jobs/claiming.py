@@ -7,18 +7,19 @@ from uuid import UUID
 import asyncpg
 
 from notifications.domain.job import Contact, Job
-from notifications.domain.news import Party
+from notifications.domain.news import News, Party
 from notifications.domain.preferences import Preferences
 from notifications.jobs.planning import WAKE_CHANNEL
 from shared.db import Connection
 
+_KINDS = [news.value for news in News]
 _CLAIM = """
 WITH taken AS (
     UPDATE notification_jobs
     SET status = 'sending', locked_by = $1, locked_until = now() + $5::interval
     WHERE id IN (
         SELECT id FROM notification_jobs
-        WHERE status = 'queued' AND due_at <= now()
+        WHERE status = 'queued' AND due_at <= now() AND kind = ANY($6::text[])
             AND (channel = ANY($2::text[]) OR channel = ANY($3::text[]) AND fallback <> '{}')
         ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED
     )
@@ -58,9 +59,10 @@ async def claim(
 ) -> list[Job]:
     """Due jobs of these channels, the longest due first; nobody else gets the same.
 
-    Of the channels that are ``off`` those that can go another way.
+    Of the channels that are ``off`` those that can go another way. What only a newer release knows
+    how to tell is left to its workers.
     """
-    rows = await db.fetch(_CLAIM, worker, list(channels), list(off), limit, lease)
+    rows = await db.fetch(_CLAIM, worker, list(channels), list(off), limit, lease, _KINDS)
     return [_job_of(row) for row in rows]
 
 
