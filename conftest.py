@@ -1,10 +1,23 @@
 """Fixtures that every test may ask for, and how tests are shared out among processes."""
 
+import os
+
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling, Scheduling
 
 pytest_plugins = ["shared.testing.plugin"]
+
+# A slow machine breaks no property, and what fails once fails again; by night the cases are new.
+settings.register_profile(
+    "medic",
+    deadline=None,
+    database=None,
+    derandomize=os.environ.get("HYPOTHESIS_PROFILE") != "nightly",
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("medic")
 
 
 class _ByFile(LoadFileScheduling):
