@@ -159,8 +159,12 @@ async def a_patient(db: Connection, **changes: Any) -> UUID:
     return patient_id
 
 
+_TODAY = datetime.now(UTC)
+"""The day on which the tests were started, so that it does not change while they run."""
+
+
 def tomorrow(hour: int = 9, minute: int = 0) -> datetime:
-    day = datetime.now(UTC) + timedelta(days=1)
+    day = _TODAY + timedelta(days=1)
     return day.replace(hour=hour, minute=minute, second=0, microsecond=0)
 
 

@@ -95,7 +95,7 @@ async def in_situation(
 ) -> UUID:
     status = situation.partition(",")[0].split()[0]
     make = a_hold if status == "held" else a_booking
-    start = tomorrow(12)
+    start = tomorrow(18)  # no limit of the terms passes while the calls are tried
     made = await make(database, clinic, patient_id=patient, start=start, token_hash=token)
     if situation.endswith("overdue"):
         await overdue(database, made.id)
