@@ -382,9 +382,10 @@ async def test_a_hold_is_extended_five_minutes_in_all_and_told_each_time(
 
     assert answer.status_code == 409
     assert answer.json()["code"] in ("extension_limit", "hold_expired")
-    # Database time goes on between the calls, by milliseconds.
-    assert [round(end.total_seconds()) for end in ends] == [210, 300]
-    assert ends[-1] == timedelta(minutes=5)
+    # Database time goes on between the calls, on a busy machine by seconds.
+    first, last = ends
+    assert timedelta(seconds=210) <= first < timedelta(seconds=240)
+    assert last == timedelta(minutes=5)
     async with database.reading() as db:
         told = await db.fetch("SELECT type, sequence FROM outbox ORDER BY position")
         audit = await db.fetch("SELECT action FROM audit_events ORDER BY sequence")
