@@ -22,7 +22,7 @@ from shared.messaging.parking import depth
 from shared.messaging.relay import Relay
 from shared.messaging.topology import Queues
 
-SOON = 8.0
+SOON = 30.0
 PAUSES = (0.02, 0.05)
 TYPE = ProviderDeleted.type
 

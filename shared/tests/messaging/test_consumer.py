@@ -17,7 +17,7 @@ from shared.messaging.topology import TopologyMismatch
 from shared.observability import current_trace_id
 
 from .link import Link
-from .stage import TYPE, Stage, an_event, body_of, count_effect, running, until
+from .stage import SOON, TYPE, Stage, an_event, body_of, count_effect, running, until
 
 
 async def test_what_an_earlier_release_listened_to_comes_no_more(stage: Stage) -> None:
@@ -146,9 +146,12 @@ async def test_waiting_messages_share_a_transaction_also_after_a_bad_one(stage: 
         if event.data.version == 2:
             raise ValueError
 
+        if event.data.version == 3:  # the second one, until all others have come, too
+            await until(lambda: is_empty(stage))
+
     await stage.declare()
-    good = [an_event() for _ in range(150)]
-    await stage.send(*map(body_of, [*good[:3], an_event(version=2), *good[3:]]))
+    good = [an_event(), an_event(version=3), *(an_event() for _ in range(140))]
+    await stage.send(*map(body_of, [*good[:4], an_event(version=2), *good[4:]]))
     async with running(stage.consumer({ProviderDeleted: note}, pauses=()).run()):
         await until(lambda: stage.has_effects(*(event.id for event in good)))
 
@@ -205,9 +208,7 @@ async def test_an_outage_of_the_database_burns_no_attempt(
 
 async def test_a_database_that_hangs_burns_no_attempt(stage: Stage, database_link: Link) -> None:
     async with Database.open(database_link.url, application_name="test") as database:
-        consumer = stage.consumer(
-            database=database, pauses=(), handler_timeout=0.2, batch_timeout=0.2
-        )
+        consumer = stage.consumer(database=database, pauses=(), handler_timeout=2, batch_timeout=2)
         async with running(consumer.run()):
             before, during = an_event(), an_event()
             await stage.declare()
@@ -242,8 +243,10 @@ async def test_a_consumer_survives_a_restart_of_the_broker(stage: Stage, broker_
 
 
 async def test_an_idle_consumer_notices_that_its_connection_is_lost(
-    stage: Stage, broker_link: Link
+    stage: Stage, broker_link: Link, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Without looking after it from time to time.
+    monkeypatch.setattr("shared.messaging.consumer.PROBE_PAUSE", 600.0)
     await stage.declare()
     first, second = an_event(), an_event()
     async with running(stage.consumer(amqp_url=broker_link.url).run()):
@@ -254,7 +257,7 @@ async def test_an_idle_consumer_notices_that_its_connection_is_lost(
         broker_link.cut()
         await until(lambda: has_consumers(stage, 0))
         await stage.send(body_of(second))
-        await until(lambda: stage.has_effects(second.id), 4)
+        await until(lambda: stage.has_effects(second.id))
 
 
 async def has_consumers(stage: Stage, count: int) -> bool:
@@ -313,7 +316,7 @@ async def test_a_consumer_that_cannot_have_its_queue_ends_with_an_error(stage: S
     await channel.queue_declare(stage.queues.main, durable=True)
 
     with pytest.raises(TopologyMismatch):
-        await asyncio.wait_for(stage.consumer().run(), 5)
+        await asyncio.wait_for(stage.consumer().run(), SOON)
 
 
 async def test_a_stopped_consumer_finishes_what_it_has_in_hand_and_returns_the_rest(
@@ -385,12 +388,14 @@ async def test_a_stop_is_not_missed_between_two_waits() -> None:
 
     deliveries.stop()
 
-    assert await asyncio.wait_for(deliveries.take(1, patience=60), 1) == []
+    assert await asyncio.wait_for(deliveries.take(1, patience=60), SOON) == []
 
 
 async def test_a_consumer_stops_while_it_waits_for_the_database(
-    stage: Stage, database_link: Link
+    stage: Stage, database_link: Link, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # It ends by itself, and not because its time is over.
+    monkeypatch.setattr("shared.messaging.consumer._GRACE", 600.0)
     await stage.declare()
     async with Database.open(database_link.url, application_name="test") as database:
         task = asyncio.create_task(stage.consumer(database=database).run())
@@ -402,7 +407,7 @@ async def test_a_consumer_stops_while_it_waits_for_the_database(
         await until(lambda: is_empty(stage))
 
         task.cancel()
-        await asyncio.wait({task}, timeout=3)
+        await asyncio.wait({task}, timeout=SOON)
 
     assert task.cancelled()
     await until(lambda: has_depth(stage, 1))

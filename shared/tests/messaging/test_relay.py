@@ -4,7 +4,6 @@ import asyncio
 import signal
 import sys
 from contextlib import suppress
-from time import monotonic
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -20,7 +19,7 @@ from shared.messaging.topology import LISTENERS, TopologyMismatch
 from shared.observability import current_traceparent, story
 
 from .link import Link
-from .stage import TYPE, Stage, an_event, running, subjects_of, until
+from .stage import SOON, TYPE, Stage, an_event, running, subjects_of, until
 
 OTHER_TYPE = AppointmentTypeDeleted.type
 
@@ -129,12 +128,9 @@ async def test_a_commit_wakes_the_relay(stage: Stage) -> None:
     async with running(stage.relay(poll=60).run()):
         await stage.commit(an_event())
         await stage.take(1)
-        started = monotonic()
 
         await stage.commit(an_event())
-        await stage.take(1)
-
-    assert monotonic() - started < 5
+        await stage.take(1)  # sooner than its next look
 
 
 async def test_of_two_relays_one_is_active_and_the_other_takes_over(stage: Stage) -> None:
@@ -147,11 +143,9 @@ async def test_of_two_relays_one_is_active_and_the_other_takes_over(stage: Stage
         assert await stage.depth(stage.queues.main) == 300
 
         await end_active_relay(stage)
-        died = monotonic()
         await stage.commit(an_event())
         await until(stage.all_published)
 
-        assert monotonic() - died < 5
         assert await active_relays(stage) == 1
     finally:
         for relay in relays:
@@ -292,7 +286,7 @@ async def test_what_the_broker_refuses_is_sent_again_and_nothing_else(stage: Sta
 async def test_a_broker_that_hangs_delays_the_relay_and_does_not_end_it(
     stage: Stage, broker_link: Link
 ) -> None:
-    async with running(stage.relay(amqp_url=broker_link.url, timeout=0.5).run()):
+    async with running(stage.relay(amqp_url=broker_link.url, timeout=2).run()):
         await stage.commit(an_event())
         await stage.take(1)
         broker_link.hold()
@@ -359,7 +353,7 @@ async def test_a_relay_that_cannot_work_ends_with_an_error(stage: Stage) -> None
     await stage.commit(an_event())
 
     with pytest.raises(TopologyMismatch):
-        await asyncio.wait_for(stage.relay().run(), 5)
+        await asyncio.wait_for(stage.relay().run(), SOON)
 
 
 async def test_a_relay_without_its_table_ends_with_an_error(
@@ -368,7 +362,7 @@ async def test_a_relay_without_its_table_ends_with_an_error(
     relay = Relay(service="x", database_url=postgres_url, amqp_url=stage.amqp_url)
 
     with pytest.raises(asyncpg.UndefinedTableError):
-        await asyncio.wait_for(relay.run(), 5)
+        await asyncio.wait_for(relay.run(), SOON)
 
 
 async def test_a_relay_whose_password_is_being_changed_waits(stage: Stage) -> None:
@@ -378,8 +372,9 @@ async def test_a_relay_whose_password_is_being_changed_waits(stage: Stage) -> No
         amqp_url=stage.amqp_url,
     )
 
-    with capture_logs() as lines, pytest.raises(TimeoutError):
-        await asyncio.wait_for(relay.run(), 1)
+    with capture_logs() as lines:
+        async with running(relay.run()):
+            await until(lambda: lines)
 
     assert {line["event"] for line in lines} == {"relay_waits_for_database"}
 
