@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import pytest
 from shared.http import AsyncClient
 from shared.testing.tokens import AUDIENCE, ISSUER, SERVICE_SECRET
 
-_LIMIT = 20
+_LIMIT = 40
 
 _PROGRAM = """
 import asyncio
@@ -163,7 +163,7 @@ async def build(worker):
 
 async def test_a_loop_that_does_not_stop_is_left_behind(start: Start) -> None:
     build = """
-shared.worker._GRACE, shared.worker._LIMIT = 0.1, 1
+shared.worker._GRACE, shared.worker._LIMIT = 0.1, 4
 
 async def stubborn():
     while True:
@@ -221,14 +221,16 @@ async def build(worker):
     assert events.index("ended") < events.index("closed")
 
 
-def a_free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+@pytest.fixture
+def port() -> Iterator[int]:
+    """Kept from everybody but whoever is told of it."""
+    with socket.socket() as kept:
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(("127.0.0.1", 0))
+        yield kept.getsockname()[1]
 
 
-async def test_a_worker_tells_how_it_is(start: Start, database_url: str) -> None:
-    port = a_free_port()
+async def test_a_worker_tells_how_it_is(start: Start, database_url: str, port: int) -> None:
     worker = await start(WORKER_PORT=str(port), DATABASE_URL=database_url)
     await worker.until("health_listening")
 
@@ -246,9 +248,8 @@ async def test_a_worker_tells_how_it_is(start: Start, database_url: str) -> None
 
 
 async def test_a_worker_is_ready_when_database_and_broker_answer(
-    start: Start, database_url: str, amqp_url: str
+    start: Start, database_url: str, amqp_url: str, port: int
 ) -> None:
-    port = a_free_port()
     worker = await start(WORKER_PORT=str(port), DATABASE_URL=database_url, AMQP_URL=amqp_url)
     await worker.until("health_listening")
 
