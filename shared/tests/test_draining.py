@@ -13,7 +13,7 @@ import pytest
 from shared.http import AsyncClient, TransportError
 from shared.testing.tokens import AUDIENCE, ISSUER, SERVICE_SECRET
 
-_LIMIT = 20
+_LIMIT = 40
 
 _PROGRAM = """
 import socket, sys
@@ -75,7 +75,7 @@ Start = Callable[..., Awaitable[Api]]
 async def start(jwks_file: Path, database_url: str, amqp_url: str) -> AsyncIterator[Start]:
     running: list[Api] = []
 
-    async def start(*, patience: int = 5, **more: str) -> Api:
+    async def start(*, patience: int = 60, **more: str) -> Api:
         settings = {
             "DATABASE_URL": database_url,
             "AMQP_URL": amqp_url,

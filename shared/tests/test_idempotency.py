@@ -202,7 +202,7 @@ async def test_fifty_at_once_have_one_effect(post: Post, database: Database, sce
 
     async def act_when_others_have_tried(db: Connection, value: int) -> EffectOut:
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 await turned_away.wait()
         except TimeoutError:
             turned_away.set()

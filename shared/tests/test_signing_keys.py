@@ -50,7 +50,7 @@ def issuer(signing_key: rsa.RSAPrivateKey) -> Issuer:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110 -- of things that have no event
             await asyncio.sleep(0)
 

@@ -110,7 +110,7 @@ async def test_a_collector_that_hangs_is_not_felt_and_costs_only_spans(
         collector.go_on.set()
         await queue.close(_LIMIT)
 
-    assert spent < 2.0, "a span takes microseconds, not the patience of an exporter"
+    assert spent < _LIMIT / 2, "a span takes microseconds, not the patience of an exporter"
     assert count("dropped") - before == 9 * size + 1
     assert len(collector.seen.spans) == size
 
@@ -128,7 +128,7 @@ async def test_an_end_does_not_wait_for_a_collector_that_hangs(collector: Collec
     with capture_logs() as lines:
         await queue.close(0.3)
 
-    assert monotonic() - began < 5
+    assert monotonic() - began < _LIMIT / 2
     assert count("dropped") - before == 2
     assert [line["event"] for line in lines] == ["traces_lost"]
     collector.go_on.set()
