@@ -1,6 +1,7 @@
 """A real SMTP server in the test's own loop, which can be made to misbehave."""
 
 import asyncio
+import socket
 import ssl
 import warnings
 from collections.abc import AsyncIterator
@@ -66,6 +67,8 @@ class MailHost:
         self.welcome.set()
         self.greeted = 0
         self.url = ""
+        self._place = socket.socket()
+        """Keeps the port while the server is stopped."""
         self._server: asyncio.Server | None = None
         self._transports: set[asyncio.Transport] = set()
         self._smtp_options: dict[str, Any] = {}
@@ -93,21 +96,23 @@ class MailHost:
                 "auth_required": True,
                 "auth_require_tls": False,
             }
-        await host.start(0)
+        host._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        host._place.bind(("127.0.0.1", 0))
+        await host.start()
         at = f"{login[0]}:{login[1]}@" if login else ""
-        host.url = f"{scheme}://{at}localhost:{host._port}"
+        host.url = f"{scheme}://{at}localhost:{host._place.getsockname()[1]}"
         try:
             yield host
         finally:
             host.gate.set()
             host.welcome.set()
             await host.stop()
+            host._place.close()
 
-    async def start(self, port: int | None = None) -> None:
+    async def start(self) -> None:
         self._server = await asyncio.get_running_loop().create_server(
-            self._protocol, "127.0.0.1", self._port if port is None else port, ssl=self._tls
+            self._protocol, *self._place.getsockname(), ssl=self._tls, reuse_port=True
         )
-        self._port: int = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         """Every line breaks, and new ones are refused."""

@@ -27,7 +27,7 @@ async def test_two_who_claim_at_the_same_time_get_different_jobs(database: Datab
 
     async with database.transaction() as first, database.transaction() as second:
         mine = await claim(first, one, "email", limit=1)
-        async with asyncio.timeout(3):  # what is locked is passed over, not waited for
+        async with asyncio.timeout(20):  # what is locked is passed over, not waited for
             yours = await claim(second, other, "email", limit=10)
 
     assert len(mine) == len(yours) == 1

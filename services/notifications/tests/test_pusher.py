@@ -334,10 +334,15 @@ async def test_signatures_are_those_of_the_python_library(
 
 
 async def test_a_socket_hears_after_it_has_subscribed_and_until_it_unsubscribes(
-    url: str, headers: dict[str, str], dial: Dial, tell: Any
+    app: FastAPI, url: str, headers: dict[str, str], dial: Dial, tell: Any, until: Until
 ) -> None:
+    async def tell_and_wait(version: int) -> None:
+        before = app.state.realtime.position
+        await tell(version=version)
+        await until(lambda: app.state.realtime.position > before)
+
     socket = await dial()
-    await tell(version=1)
+    await tell_and_wait(1)
     await socket.say(
         "pusher:subscribe",
         channel=MINE,
@@ -355,7 +360,7 @@ async def test_a_socket_hears_after_it_has_subscribed_and_until_it_unsubscribes(
     await socket.say("pusher:unsubscribe", channel=MINE)
     await socket.say("pusher:ping")
     assert (await socket.hear())["event"] == "pusher:pong"
-    await tell(version=3)
+    await tell_and_wait(3)
     await socket.say("pusher:ping")
     assert (await socket.hear())["event"] == "pusher:pong"
 

@@ -107,7 +107,7 @@ async def test_no_message_is_lost_when_the_broker_goes_and_comes_back(
             wire.unplug()
             for version in range(2, 12):
                 await publisher.publish(outgoing(exchange, an_appointment(version=version)))
-            await wire.plug_in()
+            wire.plug_in()
 
             rest = await stream.events(10)
 
@@ -123,7 +123,7 @@ async def test_a_server_that_is_told_to_stop_says_good_bye_first(
     environment = {name.upper(): str(value) for name, value in settings_values.items()}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "uvicorn", "--factory", "notifications.app:make_app"),
-        *("--port", "0", "--no-access-log", "--timeout-graceful-shutdown", "8"),
+        *("--port", "0", "--no-access-log", "--timeout-graceful-shutdown", "60"),
         env=os.environ | environment,
         cwd=Path(__file__).parents[1],
         stdout=asyncio.subprocess.PIPE,
@@ -136,8 +136,8 @@ async def test_a_server_that_is_told_to_stop_says_good_bye_first(
 
             process.send_signal(signal.SIGTERM)
 
-            assert await stream.next(limit=3) is None
-        async with asyncio.timeout(4):  # sooner than the server's own patience
+            assert await stream.next() is None
+        async with asyncio.timeout(30):  # sooner than the server's own patience
             await process.wait()
     finally:
         if process.returncode is None:

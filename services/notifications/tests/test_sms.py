@@ -479,7 +479,7 @@ async def test_a_killed_worker_costs_no_second_sms(
         stdout=asyncio.subprocess.DEVNULL,
     )
     try:
-        await until(lambda: twilio.messages, limit=30)
+        await until(lambda: twilio.messages, limit=60)
     finally:
         worker.send_signal(signal.SIGKILL)
         await worker.wait()

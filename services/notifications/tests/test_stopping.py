@@ -40,7 +40,7 @@ async def test_what_has_not_left_goes_to_others_at_once(
     await until(both_in_hand)
     stopped.cancel()
     # The other is still on its way, for as long as the gate is closed.
-    await until(one_handed_back, limit=5)
+    await until(one_handed_back)
 
     async def all_sent() -> bool:
         return await statuses(jobs) == ["sent"] * 2

@@ -10,6 +10,7 @@ class Wire:
         self._parts = urlsplit(server_url)
         self._server: asyncio.Server | None = None
         self._port = 0
+        self._plugged_in = False
         self._writers: set[asyncio.StreamWriter] = set()
         self._pumps: set[asyncio.Task[None]] = set()
 
@@ -19,31 +20,37 @@ class Wire:
         login = self._parts.netloc.rpartition("@")[0]
         return urlunsplit(self._parts._replace(netloc=f"{login}@127.0.0.1:{self._port}"))
 
-    async def plug_in(self) -> None:
-        self._server = await asyncio.start_server(self._connect, "127.0.0.1", self._port)
-        self._port = self._server.sockets[0].getsockname()[1]
+    def plug_in(self) -> None:
+        self._plugged_in = True
 
     def unplug(self) -> None:
-        """Every connection breaks, and new ones are refused."""
-        assert self._server is not None
-        self._server.close()
+        """Every connection breaks, and new ones do at once; nobody else gets the place."""
+        self._plugged_in = False
         for writer in self._writers:
             writer.transport.abort()
 
     async def __aenter__(self) -> Self:
-        await self.plug_in()
+        self._server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
+        self._port = self._server.sockets[0].getsockname()[1]
+        self.plug_in()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
         self.unplug()
         for pump in self._pumps:
             pump.cancel()
         await asyncio.gather(*self._pumps, return_exceptions=True)
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._plugged_in:
+            writer.transport.abort()
+            return
+        self._writers.add(writer)
         host, port = self._parts.hostname, self._parts.port
         there, back = await asyncio.open_connection(host, port)
-        self._writers |= {writer, back}
+        self._writers.add(back)
         for source, target in ((reader, back), (there, writer)):
             pump = asyncio.create_task(_pump(source, target))
             self._pumps.add(pump)
