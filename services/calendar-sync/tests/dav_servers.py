@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from local.alone import alone, free_port
+from local.alone import alone
+from local.ports import Ports
 from local.processes import Program
 from local.radicale import USER, Radicale
 
@@ -58,19 +59,21 @@ def an_object(event: str) -> str:
 
 @contextmanager
 def radicale(folder: Path) -> Iterator[DavServer]:
-    server = Radicale(folder, free_port(), PASSWORD)
-    with alone(server.program(), port=server.port):
-        yield DavServer("radicale", f"http://127.0.0.1:{server.port}", f"/{USER}/")
+    with Ports.held(folder / "ports.json") as ports:
+        server = Radicale(folder, ports["radicale"], PASSWORD)
+        with alone(server.program(), port=server.port):
+            yield DavServer("radicale", f"http://127.0.0.1:{server.port}", f"/{USER}/")
 
 
 @contextmanager
 def xandikos(folder: Path) -> Iterator[DavServer]:
-    port = free_port()
-    command = (
-        *(sys.executable, "-m", "xandikos.web", "--defaults"),
-        *("-d", str(folder / "xandikos"), "--state-dir", str(folder / "state")),
-        *("-l", "127.0.0.1", "-p", str(port), "--current-user-principal", f"/{USER}/"),
-    )
-    program = Program(name="xandikos", group="servers", command=command, folder=folder)
-    with alone(program, port=port):
-        yield DavServer("xandikos", f"http://127.0.0.1:{port}", f"/{USER}/calendars/")
+    with Ports.held(folder / "ports.json") as ports:
+        port = ports["xandikos"]
+        command = (
+            *(sys.executable, "-m", "xandikos.web", "--defaults"),
+            *("-d", str(folder / "xandikos"), "--state-dir", str(folder / "state")),
+            *("-l", "127.0.0.1", "-p", str(port), "--current-user-principal", f"/{USER}/"),
+        )
+        program = Program(name="xandikos", group="servers", command=command, folder=folder)
+        with alone(program, port=port):
+            yield DavServer("xandikos", f"http://127.0.0.1:{port}", f"/{USER}/calendars/")

@@ -107,7 +107,10 @@ async def a_practice(
     return Practice(database, provider_id, remote, id_, Visitor(database, visits, at_once))
 
 
+_TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+"""The day on which the tests were started, so that it does not change while they run."""
+
+
 def in_days(days: float, hour: float = 9) -> datetime:
-    """A whole hour some days from now."""
-    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return midnight + days * DAY + hour * HOUR
+    """A whole hour some days from today."""
+    return _TODAY + days * DAY + hour * HOUR

@@ -143,7 +143,7 @@ async def test_a_redelivered_message_has_no_second_effect(
         seen.append(event.id)
 
     handlers = {kind.type: count for kind in HANDLERS}
-    handling = Handling("calendar-sync", handlers, database, timeout=4, batch_timeout=1)
+    handling = Handling("calendar-sync", handlers, database, timeout=60, batch_timeout=60)
     appointment = an_appointment()
     event = Event[Any](
         id=new_id(),

@@ -451,7 +451,7 @@ async def test_an_answer_that_does_not_come_is_not_waited_for(
 ) -> None:
     async def save(credentials: Credentials) -> None: ...
 
-    async with new_client(timeout=0.5) as http:
+    async with new_client(timeout=3) as http:
         kind = GoogleKind(OAuth(http, registered(google)), google.api_url)
         async with kind.open({"refresh_token": grant.refresh_token}, save) as account:
             await account.calendars()

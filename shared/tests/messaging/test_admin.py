@@ -168,7 +168,9 @@ async def test_the_overview_counts_queues_and_outboxes(stage: Stage, desk: Desk)
 
     lines = [line.split() for line in desk.said.splitlines()]
     assert [stage.name, "1", "0", "2"] in lines
-    assert ["availability", "3", "0", "s"] in lines
+    [outbox] = [line for line in lines if line[:1] == ["availability"]]
+    assert outbox[1] == "3"
+    assert 0 <= int(outbox[2]) < 60
 
 
 async def test_republishing_rebuilds_one_read_model_and_spares_the_others(

@@ -23,9 +23,9 @@ async def test_parked_messages_show_until_somebody_has_seen_to_them(stage: Stage
     await stage.send(body_of(an_event()))
 
     async with running(stage.consumer({ProviderDeleted: fail}).run()):
-        await until(lambda: gauge(stage, "queue_parked") == 1, limit=30)
+        await until(lambda: gauge(stage, "queue_parked") == 1, limit=60)
         await stage.take(1, stage.queues.parked)
-        await until(lambda: gauge(stage, "queue_parked") == 0, limit=30)
+        await until(lambda: gauge(stage, "queue_parked") == 0, limit=60)
 
     assert gauge(stage, "queue_depth") == 0
     assert gauge(stage, "queue_retrying") == 0
@@ -33,7 +33,7 @@ async def test_parked_messages_show_until_somebody_has_seen_to_them(stage: Stage
 
 async def test_a_queue_in_which_messages_wait_is_not_level(stage: Stage) -> None:
     async with running(stage.consumer().run()):
-        level = await until(lambda: gauge(stage, "queue_level_timestamp_seconds"), limit=30)
+        level = await until(lambda: gauge(stage, "queue_level_timestamp_seconds"), limit=60)
 
     await stage.send(*(body_of(an_event()) for _ in range(3)))
 

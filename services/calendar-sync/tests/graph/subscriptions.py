@@ -14,7 +14,7 @@ from .mailbox import Calendar, Event, Json, Mailbox
 
 SHORTEST, LONGEST = timedelta(minutes=45), timedelta(minutes=10_080)
 _HANDSHAKE_SECONDS = 10.0
-_ANSWER_SECONDS = 3.0
+_ANSWER_SECONDS = 30.0
 _TRIES = 4
 
 
