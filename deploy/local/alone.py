@@ -9,13 +9,7 @@ from contextlib import contextmanager
 from local.console import WentWrong
 from local.processes import Program
 
-_START_LIMIT = 20.0
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
+_START_LIMIT = 60.0
 
 
 @contextmanager

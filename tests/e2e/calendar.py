@@ -8,16 +8,18 @@ from typing import Any
 
 import icalendar
 
-from local.alone import alone, free_port
+from local.alone import alone
+from local.ports import Ports
 from local.radicale import USER, Radicale
 
 
 @asynccontextmanager
 async def own_calendar(folder: Path) -> AsyncIterator[Radicale]:
-    server = Radicale(folder / "radicale", free_port(), "an-app-password-for-tests")
-    with alone(server.program(), port=server.port):
-        await server.provide_calendar()
-        yield server
+    with Ports.held(folder / "ports.json") as ports:
+        server = Radicale(folder / "radicale", ports["radicale"], "an-app-password-for-tests")
+        with alone(server.program(), port=server.port):
+            await server.provide_calendar()
+            yield server
 
 
 def login(calendar: Radicale) -> dict[str, str]:

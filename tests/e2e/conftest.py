@@ -25,7 +25,7 @@ def system(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> It
 
 @pytest.fixture
 async def client(system: System) -> AsyncIterator[AsyncClient]:
-    async with AsyncClient(base_url=system.base_url, timeout=20) as open_client:
+    async with AsyncClient(base_url=system.base_url, timeout=60) as open_client:
         yield open_client
 
 

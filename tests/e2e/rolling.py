@@ -44,7 +44,7 @@ from local.waiting import listening, wait_for
 from tests.e2e.balancer import Balancer
 
 READY = 180.0
-LEFT_ALONE = 15.0
+LEFT_ALONE = 60.0
 """A gateway gives up an idle connection after 10 s, and asks for a new one elsewhere."""
 
 
@@ -117,7 +117,7 @@ class Rolling:
     async def open_gateway(self) -> None:
         await self.supervisor.start("gateway")
         await self.supervisor.until_ready(
-            "gateway", partial(answers_200, f"{self.base_url}/healthz"), limit=15
+            "gateway", partial(answers_200, f"{self.base_url}/healthz"), limit=60
         )
 
     @asynccontextmanager

@@ -147,7 +147,7 @@ def _wait_for_demo(file: Path, process: "subprocess.Popen[bytes]", log: Path) ->
 
 
 async def until(
-    look: Callable[[], Awaitable[Any]], what: str, *, limit: float = 30, pause: float = 0.05
+    look: Callable[[], Awaitable[Any]], what: str, *, limit: float = 60, pause: float = 0.05
 ) -> Any:
     """The first true thing that ``look`` gives; fails after ``limit`` seconds."""
     deadline = time.monotonic() + limit

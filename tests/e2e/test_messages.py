@@ -17,7 +17,7 @@ from standardwebhooks.webhooks import Webhook
 from shared.http import AsyncClient, Response
 from tests.e2e.system import Caller, Json, System, until
 
-LIMIT = 15.0
+LIMIT = 60.0
 REMINDED = "reminder_scheduled"
 
 

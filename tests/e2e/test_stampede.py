@@ -24,7 +24,7 @@ async def test_exactly_the_capacity_wins_and_everybody_else_gets_alternatives(
     slot = (await crowd[0].timeslots(provider, service))[-1]
     before = await deadlocks(system)
 
-    async with AsyncClient(base_url=system.base_url, timeout=20) as wide:
+    async with AsyncClient(base_url=system.base_url, timeout=60) as wide:
         answers = await asyncio.gather(
             *(
                 Caller(wide, token, sub).call(

@@ -44,7 +44,7 @@ class Front:
         """Send these bytes as they are; a client library would tidy the path up."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(raw)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             status, *lines = head.strip().split("\r\n")
             headers = dict(line.lower().split(": ", 1) for line in lines)
@@ -94,7 +94,7 @@ async def a_gateway(
                 *gateway.command(), stdout=output, stderr=output
             )
         try:
-            await wait_for(lambda: listening(gateway.port), "nginx", limit=10)
+            await wait_for(lambda: listening(gateway.port), "nginx", limit=30)
             yield Front(gateway.port, upstreams, log)
         finally:
             process.terminate()

@@ -14,7 +14,7 @@ from local.ports import Ports
 from local.processes import Program
 from local.waiting import wait_for
 
-LIMIT = 10.0
+LIMIT = 30.0
 NAME = "worker postgres"
 
 

@@ -70,14 +70,14 @@ async def started(folder: RunFolder, *, other_than: int = 0) -> tuple[int, int, 
         process, child, value = (folder.path / "steady").read_text().split(maxsplit=2)
         return None if int(process) == other_than else (int(process), int(child), value)
 
-    return await wait_for(look, "the program", limit=10)
+    return await wait_for(look, "the program", limit=30)
 
 
 async def gone(pid: int) -> None:
     async def look() -> bool:
         return birth_of(pid) is None
 
-    await wait_for(look, f"the end of {pid}", limit=10)
+    await wait_for(look, f"the end of {pid}", limit=30)
 
 
 async def test_a_program_gets_its_environment_as_it_is(
@@ -101,7 +101,7 @@ async def test_a_crash_is_told_and_answered_by_a_restart(
     async def told() -> bool:
         return "steady ended (terminated by SIGKILL) and was restarted" in screen.getvalue()
 
-    await wait_for(told, "a line about it", limit=5)
+    await wait_for(told, "a line about it", limit=30)
     os.kill(child, signal.SIGKILL)
 
 
@@ -133,7 +133,7 @@ async def test_the_next_run_ends_what_a_killed_one_left(
 ) -> None:
     await supervisor.start("steady")
     process, _, _ = await started(folder)
-    await wait_for(lambda: _registered(folder, process), "the register", limit=5)
+    await wait_for(lambda: _registered(folder, process), "the register", limit=30)
 
     await end_leftovers(register_file(folder), Console(screen))
 
