@@ -26,7 +26,7 @@ from shared.fields import Body, Count, Id
 from shared.testing.raw_http import ask
 from shared.testing.toy_api import make_toy_api, toy_settings
 
-SLOWLY = 10.0
+SLOWLY = 30.0
 
 
 class EffectIn(Body):

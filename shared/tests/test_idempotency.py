@@ -524,7 +524,7 @@ async def test_an_effect_in_two_transactions_is_found_in_the_second(
 
     async def act(db: Connection, value: int) -> EffectOut:
         one_asked.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await both_asked.wait()
         await db.execute("INSERT INTO effects VALUES ($1, $2) ON CONFLICT DO NOTHING", only, value)
         return EffectOut(id=only, value=value)

@@ -54,7 +54,7 @@ def forged(
     return {
         "garbage": "not.a.token",
         "expired": make_token("admin", sub, exp=now - timedelta(minutes=5)),
-        "from the future": make_token("admin", sub, nbf=now + timedelta(hours=1)),
+        "from the future": make_token("admin", sub, nbf=now + timedelta(days=1)),
         "wrong issuer": make_token("admin", sub, iss="https://somebody.else"),
         "wrong audience": make_token("admin", sub, aud="something-else"),
         "no role": make_token("superuser", sub),

@@ -100,7 +100,7 @@ async def as_it_is(database: Database, id_: UUID) -> Appointment:
 
 async def somebody_waits(database: Database) -> None:
     """Until a statement in this database waits for another transaction's end."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             async with database.reading() as db:
                 if await db.fetchval(

@@ -136,7 +136,7 @@ async def test_a_worker_killed_while_it_writes_leaves_one_event(
     graph.events.hold_after.clear()
     await tell(confirmed)
     await practice.visitor.tick()
-    await asyncio.wait_for(graph.events.made.wait(), 10)
+    await asyncio.wait_for(graph.events.made.wait(), 30)
     killed = list(practice.visitor._under_way)
     for task in killed:
         task.cancel()

@@ -362,7 +362,7 @@ async def test_a_message_during_a_visit_makes_another_one(
     await practice.sql("UPDATE connections SET next_visit_at = now()")
     graph.hold.clear()
     await practice.visitor.tick()
-    await asyncio.wait_for(graph.held.wait(), 10)
+    await asyncio.wait_for(graph.held.wait(), 30)
 
     await client.post(PATH, json=messages(state))
     graph.hold.set()

@@ -12,7 +12,7 @@ import aiohttp
 import uvicorn
 from fastapi import FastAPI
 
-LIMIT = 10.0
+LIMIT = 30.0
 
 
 class _Server(uvicorn.Server):

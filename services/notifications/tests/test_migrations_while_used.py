@@ -14,7 +14,7 @@ from shared.testing.databases import PASSWORD, with_login
 
 from .conftest import Until
 
-_PATIENCE = 3.0
+_PATIENCE = 20.0
 """Of a writer that comes while a migration waits for its lock, which it does for half a second."""
 
 
@@ -59,7 +59,7 @@ async def test_whoever_waits_for_a_lock_holds_up_nobody(
             )
         )
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         for _ in range(2):
             await until(it_waits)
             # A writer that comes after it waits no longer than for one attempt.

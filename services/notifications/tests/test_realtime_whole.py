@@ -148,7 +148,7 @@ async def test_a_server_that_is_told_to_stop_says_good_bye_first(
 
 async def _address(process: asyncio.subprocess.Process) -> str:
     assert process.stdout is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while line := (await process.stdout.readline()).decode():
             if "running on" in line:
                 return "http" + line.split("http", 1)[1].split()[0].strip('",')

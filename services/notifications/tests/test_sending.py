@@ -269,7 +269,7 @@ async def test_a_sender_that_is_stopped_ends_what_it_has_in_hand(
     ended_at_once, _ = await asyncio.wait({stopped}, timeout=0.2)
     assert not ended_at_once
     mail_host.gate.set()
-    await asyncio.wait({stopped}, timeout=8)
+    await asyncio.wait({stopped}, timeout=20)
 
     assert stopped.cancelled()
     assert {job["status"] for job in await jobs()} == {"sent"}

@@ -46,7 +46,7 @@ async def test_what_has_not_left_goes_to_others_at_once(
         return await statuses(jobs) == ["sent"] * 2
 
     mail_host.gate.set()
-    await asyncio.wait({stopped}, timeout=8)
+    await asyncio.wait({stopped}, timeout=20)
     async with running(make_sender().run()):
         await until(all_sent)
     assert stopped.cancelled()
@@ -69,7 +69,7 @@ async def test_who_has_no_more_time_says_that_nobody_knows(
     await until(lambda: len(mail_host.mails) == 2)
 
     stopped.cancel()
-    await asyncio.wait({stopped}, timeout=8)
+    await asyncio.wait({stopped}, timeout=20)
 
     assert stopped.cancelled()
     assert await delivery_statuses() == ["unknown"] * 2
