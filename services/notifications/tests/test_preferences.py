@@ -90,14 +90,15 @@ async def test_what_is_set_holds_and_what_is_left_out_is_the_default_again(
 async def test_what_is_planned_follows_at_once(
     api: AsyncClient, as_user: As, tell: Tell, later_jobs: Rows
 ) -> None:
-    appointment = an_appointment(BookingConfirmed)
+    by_day = (datetime.now(UTC) + timedelta(days=7)).replace(hour=12)
+    appointment = an_appointment(BookingConfirmed, start=by_day)
     await tell(a_patient(phone="+302101234567"), appointment)
 
     await api.put(of(PATIENT), json=WISHES, headers=as_user("patient", PATIENT))
 
     queued = await later_jobs(status="queued")
     assert [(row["channel"], row["fallback"]) for row in queued] == [("sms", [])]
-    assert queued[0]["due_at"] <= appointment.start - timedelta(hours=1)
+    assert queued[0]["due_at"] == appointment.start - timedelta(hours=1)
 
     await api.put(of(PATIENT), json={"reminderMinutes": []}, headers=as_user("patient", PATIENT))
     assert not await later_jobs(status="queued")
