@@ -27,6 +27,7 @@ router = new_router()
 @router.post("/slow")
 async def slow(db: SqlTransaction) -> str:
     await db.execute("INSERT INTO effects VALUES (gen_random_uuid())")
+    await db.execute("SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = '60s'")
     await db.execute("SELECT pg_advisory_xact_lock(42)")
     return "done"
 

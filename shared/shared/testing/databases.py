@@ -109,6 +109,17 @@ def owner_url(postgres_url: str, database_name: str, schema: tuple[str, str, Bui
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    """The test's database as a service opens it."""
-    async with Database.open(database_url, application_name="test", pool_size=10) as opened:
+    """The test's database as a service opens it, but for its patience: many race in a test, and on
+    a busy machine the last of them waits for longer than anybody would be let wait."""
+    async with Database.open(
+        database_url,
+        application_name="test",
+        pool_size=10,
+        patience=60,
+        server_settings={
+            "lock_timeout": "15s",
+            "statement_timeout": "20s",
+            "idle_in_transaction_session_timeout": "60s",
+        },
+    ) as opened:
         yield opened
