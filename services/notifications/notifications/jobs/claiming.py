@@ -27,19 +27,20 @@ WITH taken AS (
 )
 SELECT t.id, t.kind, t.party, t.channel, t.fallback, t.recipient_id, t.payload,
     t.appointment_id, t.appointment_version, t.appointment_status, t.due_at, t.expires_at,
-    t.traceparent, now() AS now, a.status AS known_status, replaced.version AS replaced_version,
-    patient.name AS patient_name, r.person_id AS contact_id, r.name, r.email, r.phone, r.language,
+    t.traceparent, now() AS now, r.person_id AS contact_id, r.name, r.email, r.phone, r.language,
     r.timezone, r.is_erased, p.data AS preferences,
     unknown.attempts AS unknown_attempts, unknown.since AS unknown_since,
+    -- As joins these could make PostgreSQL read all appointments for a handful of jobs.
+    (SELECT status FROM appointments WHERE id = t.appointment_id) AS known_status,
+    (SELECT version FROM appointments WHERE id = (t.payload ->> 'rescheduled_from')::uuid)
+        AS replaced_version,
+    (SELECT name FROM contacts
+        WHERE party = 'patient' AND person_id = (t.payload ->> 'patient_id')::uuid) AS patient_name,
     CASE WHEN t.channel = 'push' THEN ARRAY(
         SELECT token FROM push_devices d WHERE d.user_id = t.recipient_id ORDER BY created_at
     ) ELSE '{}' END AS devices
 FROM taken t
-LEFT JOIN appointments a ON a.id = t.appointment_id
-LEFT JOIN appointments replaced ON replaced.id = (t.payload ->> 'rescheduled_from')::uuid
 LEFT JOIN contacts r ON r.party = t.party AND r.person_id = t.recipient_id
-LEFT JOIN contacts patient ON patient.party = 'patient'
-    AND patient.person_id = (t.payload ->> 'patient_id')::uuid
 LEFT JOIN notification_preferences p ON p.user_id = t.recipient_id
 LEFT JOIN LATERAL (
     SELECT count(*) AS attempts, min(d.started_at) AS since FROM notification_deliveries d
