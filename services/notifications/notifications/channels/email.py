@@ -31,7 +31,7 @@ from notifications.unsubscribing import UnsubscribeLinks
 from shared.appointment_uid import host_of
 
 _ANSWER_TIMEOUT = 30.0
-_SEND_LIMIT = 60.0
+"""For the envelope, and for the mail itself again."""
 _LONGEST_RESPONSE = 200
 _NEEDS_UTF8 = (b"SMTPUTF8", b"BODY=8BITMIME")
 
@@ -54,6 +54,7 @@ class EmailChannel:
         self._writer = writer
         self._links = links
         self._host = host_of(writer.origin)
+        self._answer_timeout = answer_timeout
         self._lines = SmtpLines(server, own_name=sender.domain, timeout=answer_timeout, tls=tls)
 
     @property
@@ -118,9 +119,10 @@ class EmailChannel:
         options = _NEEDS_UTF8 if international else ()
         content_has_left = False
         try:
-            async with asyncio.timeout(_SEND_LIMIT):
+            async with asyncio.timeout(self._answer_timeout):
                 await _address_envelope(smtp, self._envelope_from, message.address, options)
-                content_has_left = True
+            content_has_left = True
+            async with asyncio.timeout(self._answer_timeout):
                 response = await _hand_over(smtp, message.content)
         except (SMTPRecipientRefused, SMTPDataError) as error:
             # Of the other steps a refusal speaks of us, not of this message: mended, it can go.
@@ -158,7 +160,7 @@ async def _hand_over(smtp: SMTP, content: bytes) -> SMTPResponse:
     if answer.code != SMTPStatus.start_input:
         raise SMTPDataError(answer.code, answer.message)
     protocol.write(content.replace(b"\r\n.", b"\r\n..") + b".\r\n")
-    answer = await protocol.read_response(timeout=smtp.timeout)
+    answer = await protocol.read_response()
     if answer.code != SMTPStatus.completed:
         raise SMTPDataError(answer.code, answer.message)
     return answer

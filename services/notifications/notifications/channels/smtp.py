@@ -82,7 +82,8 @@ class SmtpLines:
         timeout: float,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """``timeout`` is how long the server may take for each answer."""
+        """``timeout`` is how long the server may take for each answer until the line is open. Then
+        whoever speaks on it sets the limits: one timer for each answer costs as much as asking."""
         self._server = server
         self._own_name = own_name
         self._timeout = timeout
@@ -134,7 +135,7 @@ class SmtpLines:
         except _TROUBLE as error:
             smtp.close()
             raise ChannelDown(_in_short(error)) from error
-        smtp.timeout = self._timeout
+        smtp.timeout = None
         return smtp
 
 
