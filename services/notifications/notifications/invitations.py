@@ -91,7 +91,7 @@ def _text(value: str) -> str:
 
 def _folded(line: str) -> str:
     """At most 75 octets a line, never in the middle of a character."""
-    if len(line) <= _LONGEST_LINE and line.isascii():
+    if len(line.encode()) <= _LONGEST_LINE:
         return line
     rows, row, size = [], "", 0
     for character in line:
