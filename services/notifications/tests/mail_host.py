@@ -66,6 +66,9 @@ class MailHost:
         """While it is not set, nobody gets an answer to EHLO."""
         self.welcome.set()
         self.greeted = 0
+        self.attention = asyncio.Event()
+        """While it is not set, nobody gets an answer to MAIL."""
+        self.attention.set()
         self.url = ""
         self._place = socket.socket()
         """Keeps the port while the server is stopped."""
@@ -106,6 +109,7 @@ class MailHost:
         finally:
             host.gate.set()
             host.welcome.set()
+            host.attention.set()
             await host.stop()
             host._place.close()
 
@@ -157,6 +161,7 @@ class MailHost:
     async def handle_MAIL(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
+        await self.attention.wait()
         if self.sender_reply:
             return self.sender_reply.pop(0)
         envelope.mail_from = address

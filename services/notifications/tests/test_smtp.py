@@ -1,5 +1,6 @@
 """Lines to an SMTP server: kept while warm, protected and authenticated as its URL says."""
 
+import asyncio
 import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -26,13 +27,15 @@ MESSAGE = Message("<1@medic.example>", "maria@example.com", b"Subject: Hello\r\n
 ZOE = "ζωή@example.com"
 
 
-def channel(url: str, tls: ssl.SSLContext | None = None) -> EmailChannel:
+def channel(
+    url: str, tls: ssl.SSLContext | None = None, *, answer_timeout: float = 5
+) -> EmailChannel:
     return EmailChannel(
         SmtpServer.of(url),
         sender=SENDER,
         writer=LetterWriter("https://medic.example"),
         links=UnsubscribeLinks("https://medic.example", secret="a secret"),
-        answer_timeout=5,
+        answer_timeout=answer_timeout,
         tls=tls,
     )
 
@@ -129,6 +132,26 @@ async def test_a_server_that_wants_no_content_has_not_taken_it(mail_host: MailHo
 
     await email.close()
     assert len(mail_host.mails) == 1
+
+
+async def test_a_server_that_falls_silent_may_have_taken_only_what_it_has_got(
+    mail_host: MailHost,
+) -> None:
+    email = channel(mail_host.url, answer_timeout=0.2)
+    mail_host.attention.clear()
+    async with asyncio.timeout(5):
+        before_the_content = await send(email)
+        mail_host.attention.set()
+        mail_host.gate.clear()
+        behind_the_content = await send(email)
+    mail_host.gate.set()
+    with_answers = await send(email)
+
+    assert before_the_content is DeliveryStatus.DEFERRED
+    assert behind_the_content is DeliveryStatus.UNKNOWN
+    assert with_answers is DeliveryStatus.SENT
+    assert mail_host.connections == 3, "late answers would be taken for those to the next mail"
+    await email.close()
 
 
 async def test_a_refusal_does_not_spoil_the_line_for_the_next(mail_host: MailHost) -> None:
