@@ -27,8 +27,9 @@ from shared.observability import logger, step
 
 _FAILURE_PAUSE = 0.5
 _UNDONE_PAUSE = 0.05
-_RECORD_PAUSE = 0.005
-"""A lost worker's window between "sent" and "recorded" is wider by this."""
+_TOGETHER_PAUSE = 0.005
+"""Fewer statements are less work, for PostgreSQL as well, where many messages leave. A message
+leaves later by this, and a lost worker's window between "sent" and "recorded" is wider by it."""
 
 
 class Courier:
@@ -54,8 +55,8 @@ class Courier:
         self._turns = asyncio.Semaphore(most_at_once)
         self._begun: set[UUID] = set()
         self._begins_nothing = False
-        self._begin = Together(self._begin_many)
-        self._end = Together(self._end_many, pause=_RECORD_PAUSE)
+        self._begin = Together(self._begin_many, pause=_TOGETHER_PAUSE)
+        self._end = Together(self._end_many, pause=_TOGETHER_PAUSE)
 
     def begin_nothing(self, jobs: Iterable[UUID]) -> list[UUID]:
         """From now on no message leaves that is not on its way; returns which of the jobs' are not.
