@@ -25,8 +25,8 @@ from shared.observability import logger, story
 _GRACE = 6.0
 _FAILURE_PAUSE = 0.5
 _PROBE_PAUSE = 5.0
-_IN_HAND_FOR_EACH_LINE = 3
-"""One job is written, one is on its way, and one is being recorded."""
+_IN_HAND_FOR_EACH_LINE = 4
+"""Two jobs are written, one is on its way, and one is being recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +108,8 @@ class Sender:
                 task = group.create_task(self._carry(job))
                 self._in_hand[task] = job.id
                 task.add_done_callback(self._put_down)
+                # Those on their way are not kept waiting until all of these are written.
+                await asyncio.sleep(0)
             await self._wait_for_work()
 
     async def _hand_back(self) -> None:
