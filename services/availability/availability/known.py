@@ -7,7 +7,7 @@ whatever is learned meanwhile. Days are the provider's, from midnight to midnigh
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple, Self
 from uuid import UUID
@@ -15,7 +15,7 @@ from uuid import UUID
 from availability.domain.intervals import Interval
 from availability.domain.local_time import day_of, instant
 from availability.domain.schedule import AvailabilityException
-from availability.domain.timeslots import Run
+from availability.domain.timeslots import Grid, Run, clip
 from availability.facts import Facts
 from availability.notes import changed_between
 from availability.queries import News
@@ -60,6 +60,27 @@ class Day:
         self.size += len(piece.text) + _BESIDES
 
 
+class Grids(NamedTuple):
+    """Those of each place of the set-up in turn, for the starts of an interval."""
+
+    starts: Interval
+    at_places: Sequence[Grid]
+    size: int
+    """About how many bytes they take."""
+
+    @classmethod
+    def of(cls, situation: Situation, starts: Interval) -> Self:
+        grids = [situation.grid(at, starts) for at in situation.set_up.places]
+        ranges = sum(len(room.starts) for grid in grids for room in grid.rooms)
+        return cls(starts, grids, _OF_A_RUN * ranges)
+
+    def have(self, starts: Interval) -> bool:
+        return self.starts[0] <= starts[0] and starts[1] <= self.starts[1]
+
+
+_NO_GRIDS = Grids((0, 0), (), 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     facts: Facts
@@ -69,6 +90,8 @@ class Known:
     exceptions: Sequence[AvailabilityException]
     """Those of an interval. No news of them is noted, so they are forgotten with all days."""
     covered: Interval
+    grids: Grids
+    """They follow from the set-up and the exceptions, so they stay when days are booked."""
 
     @classmethod
     def of(
@@ -86,12 +109,17 @@ class Known:
             for day in _missing(facts, days, starts)
             if since <= instant(zone, day, 0) and instant(zone, day + 1, 0) <= until
         ]
-        days.update(_made(situation, missing))
+        grids = before.grids if before is not None and before.covers(looked) else _NO_GRIDS
+        if missing:
+            extent = (instant(zone, missing[0], 0), instant(zone, missing[-1] + 1, 0))
+            if not grids.have(extent):
+                grids = Grids.of(situation, extent)
+            days.update(_made(situation, missing, grids))
         if before is not None and before.covers(looked):
             exceptions, looked = before.exceptions, before.covered
         else:
             exceptions = situation.exceptions
-        return cls(facts, days, is_unhealthy, exceptions, looked)
+        return cls(facts, days, is_unhealthy, exceptions, looked, grids)
 
     def covers(self, span: Interval) -> bool:
         """Whether all exceptions are known that starts in the span may depend on."""
@@ -104,26 +132,20 @@ class Known:
 
     def after(self, news: News, user_id: UUID | None) -> "Known | None":
         """As this user sees it, without the days that may be others; None when all may be."""
-        facts, set_up = self.facts, self.facts.set_up
+        set_up = self.facts.set_up
         if news.set_up_version != set_up.version:
             return None
-        facts = facts.as_of(news.now, user_id)
+        facts = self.facts.as_of(news.now, user_id)
         if bool(facts.unhealthy) != self.was_unhealthy:
             return None
-        if news.version == facts.version:
-            return Known(facts, self.days, self.was_unhealthy, self.exceptions, self.covered)
-        changed = changed_between(news.notes, facts.version, news.version)
-        if changed is None:
-            return None
-        offer = set_up.offer
-        touched = {
-            day
-            for start, end in changed
-            if start < end
-            for day in _days(set_up, (start - offer.reach + 1, end + offer.buffer_before))
-        }
-        days = {day: known for day, known in self.days.items() if day not in touched}
-        return replace(self, facts=facts, days=days)
+        days = self.days
+        if news.version != facts.version:
+            changed = changed_between(news.notes, facts.version, news.version)
+            if changed is None:
+                return None
+            touched = {day for each in changed for day in _days(set_up, set_up.offer.met_by(each))}
+            days = {day: known for day, known in days.items() if day not in touched}
+        return Known(facts, days, self.was_unhealthy, self.exceptions, self.covered, self.grids)
 
     def lacks(self, starts: Interval) -> Interval | None:
         """From the first to the last day on which starts may be booked that nothing is known of."""
@@ -143,7 +165,7 @@ class Known:
 
     @property
     def size(self) -> int:
-        return _BESIDES + sum(day.size for day in self.days.values())
+        return _BESIDES + self.grids.size + sum(day.size for day in self.days.values())
 
 
 class KnownDays:
@@ -181,9 +203,7 @@ def within(runs: Iterable[Run], starts: Interval) -> Iterator[Run]:
     for run, standing in runs:
         if run.start >= first and run[-1] < after:
             yield run, standing
-        elif left := range(
-            max(run.start, first + (run.start - first) % run.step), min(run.stop, after), run.step
-        ):
+        elif left := clip(run, starts):
             yield left, standing
 
 
@@ -204,23 +224,26 @@ def _days(set_up: SetUp, starts: Interval) -> range:
     return range(day_of(zone, first), day_of(zone, after - 1) + 1)
 
 
-def _made(situation: Situation, days: Sequence[int]) -> Iterator[tuple[int, Day]]:
+def _made(situation: Situation, days: Sequence[int], grids: Grids) -> Iterator[tuple[int, Day]]:
     """Stretches of days are computed at once, which costs less than each for itself."""
     stretch: list[int] = []
     for day in days:
         if stretch and day != stretch[-1] + 1:
-            yield from _stretch(situation, stretch)
+            yield from _stretch(situation, stretch, grids)
             stretch = []
         stretch.append(day)
     if stretch:
-        yield from _stretch(situation, stretch)
+        yield from _stretch(situation, stretch, grids)
 
 
-def _stretch(situation: Situation, days: Sequence[int]) -> Iterator[tuple[int, Day]]:
+def _stretch(situation: Situation, days: Sequence[int], grids: Grids) -> Iterator[tuple[int, Day]]:
     set_up = situation.set_up
     bounds = [instant(set_up.timezone, day, 0) for day in range(days[0], days[-1] + 2)]
     whole = (bounds[0], bounds[-1])
-    places = [_split(situation.timeslots(at, whole), bounds) for at in set_up.places]
+    places = [
+        _split(situation.timeslots(at, whole, grid=grid), bounds)
+        for at, grid in zip(set_up.places, grids.at_places, strict=True)
+    ]
     untils = _untils(situation)
     for number, day in enumerate(days):
         first, after = bounds[number], bounds[number + 1]
@@ -255,8 +278,8 @@ def _untils(situation: Situation) -> list[tuple[Interval, datetime]]:
     offer = situation.set_up.offer
     ends = {hold.appointment_id: hold.expires_at for hold in situation.holds}
     return [
-        ((start - offer.reach + 1, end + offer.buffer_before), ends.get(each.hold, situation.now))
+        (offer.met_by(interval), ends.get(each.hold, situation.now))
         for each in situation.claimed
         if each.hold is not None
-        for start, end in each.intervals
+        for interval in each.intervals
     ]

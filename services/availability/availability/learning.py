@@ -110,9 +110,11 @@ async def learn_all(
             if situation is None:
                 found[key] = None
                 continue
-            then = News(situation.version, situation.set_up.version, situation.notes, situation.now)
             kept = known[key]
-            kept = kept and kept.after(then, user_id)
+            version = situation.version
+            if kept and version != news[key.provider_id].version:
+                then = News(version, situation.set_up.version, situation.notes, situation.now)
+                kept = kept.after(then, user_id)
             if not are_new:
                 if kept is None:
                     asked.append(key)

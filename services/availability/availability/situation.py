@@ -12,7 +12,7 @@ from availability.domain.explanations import BusyTime, Claim, Obstacle, explain
 from availability.domain.intervals import Interval
 from availability.domain.opening_hours import opening_hours
 from availability.domain.schedule import AvailabilityException
-from availability.domain.timeslots import Run, find_timeslots, span_of
+from availability.domain.timeslots import Grid, Run, find_timeslots, grid_of, span_of
 from availability.facts import Facts
 from availability.set_up import OfferedPlace
 from availability.sources import UnhealthyCalendarPolicy
@@ -48,25 +48,33 @@ class Situation(Facts):
         closed = [BusyTime(each.connection_id, BEGINNING, END) for each in self.unhealthy]
         return [*self.busy_times, *closed]
 
+    def grid(self, at: OfferedPlace, starts: Interval) -> Grid:
+        """The starts at one place that its hours allow."""
+        offer = self.set_up.offer
+        hours = opening_hours(at.weekly, self.exceptions, at.place, *span_of(offer, starts))
+        return grid_of(offer, at.place, hours, starts, self.set_up.units)
+
     def timeslots(
-        self, at: OfferedPlace, starts: Interval, *, without: UUID | None = None
+        self,
+        at: OfferedPlace,
+        starts: Interval,
+        *,
+        grid: Grid | None = None,
+        without: UUID | None = None,
     ) -> list[Run]:
         """The timeslots at one place with these starts, which must be bookable ones.
 
-        ``without`` leaves out the claims of that hold of the asking user.
+        ``grid`` is the place's for these starts or for more, if it is known already; ``without``
+        leaves out the claims of that hold of the asking user.
         """
         if starts[0] >= starts[1]:
             return []
         offer = self.set_up.offer
-        span = span_of(offer, starts)
-        hours = opening_hours(at.weekly, self.exceptions, at.place, *span)
         return find_timeslots(
             offer,
-            at.place,
-            hours,
+            grid or self.grid(at, starts),
             starts,
-            units=self.set_up.units,
-            claims=self._claims(span, without),
+            claims=self._claims(span_of(offer, starts), without),
             busy=[(each.start, each.end) for each in self.busy],
         )
 

@@ -52,11 +52,12 @@ def pieces(known: Known, starts: Interval, view: View) -> list[Piece]:
         for number, at in enumerate(facts.set_up.places)
         if view.location_id in (None, at.place.location_id) and view.mode in (None, at.place.mode)
     ]
+    held = {start for *_, starts in places for start in starts}
     found = []
     for day, of_day in known.days_with(starts):
-        whole = (day.first, day.after)
-        held = any(whole[0] <= start < whole[1] for *_, starts in places for start in starts)
-        is_same = of_day == whole and not held
+        is_same = of_day == (day.first, day.after) and not any(
+            day.first <= start < day.after for start in held
+        )
         written = day.piece(view) if is_same else None
         if written is None:
             listings = [
@@ -83,8 +84,10 @@ def etag(head: bytes, pieces: Iterable[Piece]) -> str:
 
 def body(head: bytes, pieces: Iterable[Piece]) -> bytes:
     """``head`` is a JSON object that lacks only its member ``timeslots``."""
-    texts = b",".join([piece.text for piece in pieces if piece.text])
-    return b'%b,"timeslots":[%b]}' % (head[:-1], texts)
+    texts = [piece.text for piece in pieces if piece.text] or [b""]
+    texts[0] = head[:-1] + b',"timeslots":[' + texts[0]
+    texts[-1] += b"]}"
+    return b",".join(texts)
 
 
 def _piece(offer: Offer, listings: Sequence[Listing]) -> Piece:

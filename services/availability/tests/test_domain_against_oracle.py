@@ -20,11 +20,18 @@ from availability.domain.schedule import (
     ScheduleRule,
     Scope,
 )
-from availability.domain.timeslots import Status, find_timeslots, span_of, starts_in_question
+from availability.domain.timeslots import (
+    Status,
+    find_timeslots,
+    grid_of,
+    span_of,
+    starts_in_question,
+)
 
 from .oracle import Clinic, Seen, Taken, cases, walk
 
 SERVICE, OTHER_SERVICE = UUID(int=1), UUID(int=2)
+DAY = 24 * 60
 HERE, ELSEWHERE = UUID(int=3), UUID(int=4)
 ROOMS = [UUID(int=5), UUID(int=6)]
 ROOM_ELSEWHERE = UUID(int=7)
@@ -178,18 +185,18 @@ def _without_mode(scope: Scope) -> Scope:
 def found(clinic: Clinic, from_on: date, to_on: date) -> list[Seen]:
     place = place_of(clinic.offer, clinic.location_id, clinic.units)
     starts = starts_in_question(clinic.offer, clinic.timezone, from_on, to_on, clinic.now)
+    # A grid may be known for more than is asked for.
+    more = (starts[0] - 2 * DAY, starts[1] + 3 * DAY)
     hours = opening_hours(
         WeeklyHours(clinic.rules, place),
         clinic.exceptions,
         place,
-        *span_of(clinic.offer, starts),
+        *span_of(clinic.offer, more),
     )
     runs = find_timeslots(
         clinic.offer,
-        place,
-        hours,
+        grid_of(clinic.offer, place, hours, more, clinic.units),
         starts,
-        units=clinic.units,
         claims={unit.id: claims_of(clinic, unit) for unit in clinic.units},
         busy=[(minutes_down(start), minutes_down(end)) for start, end in clinic.busy],
     )

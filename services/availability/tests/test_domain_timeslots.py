@@ -18,7 +18,13 @@ from availability.domain.schedule import (
     ScheduleRule,
     Scope,
 )
-from availability.domain.timeslots import Status, find_timeslots, span_of, starts_in_question
+from availability.domain.timeslots import (
+    Status,
+    find_timeslots,
+    grid_of,
+    span_of,
+    starts_in_question,
+)
 
 SERVICE, LOCATION, ELSEWHERE, ROOM, OTHER_ROOM = (UUID(int=n) for n in range(1, 6))
 DOCTOR = Unit(UUID(int=10), Kind.STAFF)
@@ -61,17 +67,16 @@ def timeslots(
     """By start: status, capacity left and room."""
     place = place_of(offer, location_id, units)
     starts = starts_in_question(offer, timezone, from_on, to_on, now)
+    hours = opening_hours(
+        WeeklyHours(rules or [NINE_TO_ELEVEN], place),
+        exceptions,
+        place,
+        *span_of(offer, starts),
+    )
     runs = find_timeslots(
         offer,
-        place,
-        opening_hours(
-            WeeklyHours(rules or [NINE_TO_ELEVEN], place),
-            exceptions,
-            place,
-            *span_of(offer, starts),
-        ),
+        grid_of(offer, place, hours, starts, units),
         starts,
-        units=units,
         claims=claims or {},
         busy=[span(each) for each in busy],
     )

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+from availability.domain.intervals import Interval
+
 
 class Mode(StrEnum):
     IN_PERSON = "in_person"
@@ -51,6 +53,11 @@ class Offer:
     def reach(self) -> int:
         """From the start of the appointment to the end of its claim."""
         return self.duration + self.buffer_after
+
+    def met_by(self, taken: Interval) -> Interval:
+        """The starts whose claims would meet an interval that is taken."""
+        start, end = taken
+        return (start - self.reach + 1, end + self.buffer_before)
 
 
 @dataclass(frozen=True, slots=True)
