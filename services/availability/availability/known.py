@@ -14,9 +14,9 @@ from uuid import UUID
 
 from availability.domain.intervals import Interval
 from availability.domain.local_time import day_of, instant
-from availability.domain.schedule import AvailabilityException
-from availability.domain.timeslots import Grid, Run, clip
+from availability.domain.timeslots import Run, clip
 from availability.facts import Facts
+from availability.grids import Grids
 from availability.notes import changed_between
 from availability.queries import News
 from availability.set_up import Asked, SetUp
@@ -60,38 +60,13 @@ class Day:
         self.size += len(piece.text) + _BESIDES
 
 
-class Grids(NamedTuple):
-    """Those of each place of the set-up in turn, for the starts of an interval."""
-
-    starts: Interval
-    at_places: Sequence[Grid]
-    size: int
-    """About how many bytes they take."""
-
-    @classmethod
-    def of(cls, situation: Situation, starts: Interval) -> Self:
-        grids = [situation.grid(at, starts) for at in situation.set_up.places]
-        ranges = sum(len(room.starts) for grid in grids for room in grid.rooms)
-        return cls(starts, grids, _OF_A_RUN * ranges)
-
-    def have(self, starts: Interval) -> bool:
-        return self.starts[0] <= starts[0] and starts[1] <= self.starts[1]
-
-
-_NO_GRIDS = Grids((0, 0), (), 0)
-
-
 @dataclass(frozen=True, slots=True)
 class Known:
     facts: Facts
     days: Mapping[int, Day]
     was_unhealthy: bool
     """Whether the days were made while a calendar could not be trusted."""
-    exceptions: Sequence[AvailabilityException]
-    """Those of an interval. No news of them is noted, so they are forgotten with all days."""
-    covered: Interval
     grids: Grids
-    """They follow from the set-up and the exceptions, so they stay when days are booked."""
 
     @classmethod
     def of(
@@ -109,22 +84,15 @@ class Known:
             for day in _missing(facts, days, starts)
             if since <= instant(zone, day, 0) and instant(zone, day + 1, 0) <= until
         ]
-        grids = before.grids if before is not None and before.covers(looked) else _NO_GRIDS
-        if missing:
-            extent = (instant(zone, missing[0], 0), instant(zone, missing[-1] + 1, 0))
-            if not grids.have(extent):
-                grids = Grids.of(situation, extent)
-            days.update(_made(situation, missing, grids))
-        if before is not None and before.covers(looked):
-            exceptions, looked = before.exceptions, before.covered
+        if before is not None and before.grids.cover(looked):
+            grids = before.grids
         else:
-            exceptions = situation.exceptions
-        return cls(facts, days, is_unhealthy, exceptions, looked, grids)
-
-    def covers(self, span: Interval) -> bool:
-        """Whether all exceptions are known that starts in the span may depend on."""
-        first, after = self.covered
-        return span[0] >= span[1] or (first <= span[0] and span[1] <= after)
+            grids = Grids(situation.exceptions, looked)
+        if missing:
+            starts = (instant(zone, missing[0], 0), instant(zone, missing[-1] + 1, 0))
+            grids = grids.having(facts.set_up, starts)
+            days.update(_made(situation, missing, grids))
+        return cls(facts, days, is_unhealthy, grids)
 
     @property
     def zone(self) -> str:
@@ -145,7 +113,7 @@ class Known:
                 return None
             touched = {day for each in changed for day in _days(set_up, set_up.offer.met_by(each))}
             days = {day: known for day, known in days.items() if day not in touched}
-        return Known(facts, days, self.was_unhealthy, self.exceptions, self.covered, self.grids)
+        return Known(facts, days, self.was_unhealthy, self.grids)
 
     def lacks(self, starts: Interval) -> Interval | None:
         """From the first to the last day on which starts may be booked that nothing is known of."""

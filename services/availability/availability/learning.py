@@ -1,7 +1,6 @@
 """Brings what is known of services up to date: one look for news, and one at what is new."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -95,7 +94,7 @@ async def learn_all(
             return found
         looked = (min((a for a, _ in spans), default=0), max((b for _, b in spans), default=0))
         since, until = (moment(at) for at in looked)
-        are_new = not all(each and each.covers(looked) for each in known.values())
+        are_new = not all(each and each.grids.cover(looked) for each in known.values())
         situations = await look_at(
             db,
             memory.set_ups,
@@ -115,11 +114,9 @@ async def learn_all(
             if kept and version != news[key.provider_id].version:
                 then = News(version, situation.set_up.version, situation.notes, situation.now)
                 kept = kept.after(then, user_id)
-            if not are_new:
-                if kept is None:
-                    asked.append(key)
-                    continue
-                situation = replace(situation, exceptions=kept.exceptions)
+            if kept is None and not are_new:
+                asked.append(key)
+                continue
             wanted = starts(situation.set_up.timezone)
             learned = Known.of(situation, looked, wanted, kept)
             memory.days.keep(key, learned)

@@ -12,10 +12,12 @@ from datetime import date
 from typing import Any, NamedTuple, Self
 from uuid import UUID
 
-from availability.domain.opening_hours import WeeklyHours
+from availability.domain.intervals import Interval
+from availability.domain.opening_hours import WeeklyHours, opening_hours
 from availability.domain.resources import Kind, Mode, Offer, Place, Unit, place_of
-from availability.domain.schedule import Break, ScheduleRule, Scope
+from availability.domain.schedule import AvailabilityException, Break, ScheduleRule, Scope
 from availability.domain.timeslot_id import id_prefix
+from availability.domain.timeslots import Grid, grid_of, span_of
 from availability.sources import UnhealthyCalendarPolicy
 
 _MOST_KEPT = 1000
@@ -84,6 +86,13 @@ class SetUp:
             units,
             tuple(places),
         )
+
+    def grid(
+        self, at: OfferedPlace, starts: Interval, exceptions: Iterable[AvailabilityException]
+    ) -> Grid:
+        """The starts at one of the places that its hours allow."""
+        hours = opening_hours(at.weekly, exceptions, at.place, *span_of(self.offer, starts))
+        return grid_of(self.offer, at.place, hours, starts, self.units)
 
     def place(self, location_id: UUID | None, mode: Mode) -> OfferedPlace | None:
         """The place that a timeslot names, while the service is still given there."""

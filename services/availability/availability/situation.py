@@ -10,9 +10,8 @@ from uuid import UUID
 from availability.domain.capacity import BEGINNING, END, Claims
 from availability.domain.explanations import BusyTime, Claim, Obstacle, explain
 from availability.domain.intervals import Interval
-from availability.domain.opening_hours import opening_hours
 from availability.domain.schedule import AvailabilityException
-from availability.domain.timeslots import Grid, Run, find_timeslots, grid_of, span_of
+from availability.domain.timeslots import Grid, Run, find_timeslots, span_of
 from availability.facts import Facts
 from availability.set_up import OfferedPlace
 from availability.sources import UnhealthyCalendarPolicy
@@ -48,12 +47,6 @@ class Situation(Facts):
         closed = [BusyTime(each.connection_id, BEGINNING, END) for each in self.unhealthy]
         return [*self.busy_times, *closed]
 
-    def grid(self, at: OfferedPlace, starts: Interval) -> Grid:
-        """The starts at one place that its hours allow."""
-        offer = self.set_up.offer
-        hours = opening_hours(at.weekly, self.exceptions, at.place, *span_of(offer, starts))
-        return grid_of(offer, at.place, hours, starts, self.set_up.units)
-
     def timeslots(
         self,
         at: OfferedPlace,
@@ -72,7 +65,7 @@ class Situation(Facts):
         offer = self.set_up.offer
         return find_timeslots(
             offer,
-            grid or self.grid(at, starts),
+            grid or self.set_up.grid(at, starts, self.exceptions),
             starts,
             claims=self._claims(span_of(offer, starts), without),
             busy=[(each.start, each.end) for each in self.busy],

@@ -55,8 +55,8 @@ def pieces(known: Known, starts: Interval, view: View) -> list[Piece]:
     held = {start for *_, starts in places for start in starts}
     found = []
     for day, of_day in known.days_with(starts):
-        is_same = of_day == (day.first, day.after) and not any(
-            day.first <= start < day.after for start in held
+        is_same = of_day == (day.first, day.after) and not (
+            held and any(day.first <= start < day.after for start in held)
         )
         written = day.piece(view) if is_same else None
         if written is None:

@@ -7,7 +7,6 @@ gap that is too short for the duration and the buffers are as good as one.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
-from typing import NamedTuple
 from uuid import UUID
 
 from availability.domain.intervals import Interval
@@ -33,12 +32,8 @@ class Claims:
 _NOTHING = Claims()
 
 
-class _Taken(NamedTuple):
-    """When one unit is not to be had, by cause, in blocks."""
-
-    booked: list[Interval]
-    held: list[Interval]
-    out: list[Interval]
+_Taken = tuple[list[Interval], list[Interval], list[Interval]]
+"""When one unit is not to be had, by cause, in blocks."""
 
 
 def capacity_steps(
@@ -58,10 +53,8 @@ def capacity_steps(
 
     def taken(unit: Unit) -> _Taken:
         of_unit = claims.get(unit.id, _NOTHING)
-        out = () if unit.room_id is None else rooms_out.get(unit.room_id, ())
-        return _Taken(
-            _blocks(of_unit.booked, total), _blocks(of_unit.held, total), _blocks(out, total)
-        )
+        out = rooms_out.get(unit.room_id, ()) if unit.room_id and rooms_out else ()
+        return (_blocks(of_unit.booked, total), _blocks(of_unit.held, total), _blocks(out, total))
 
     kinds = _kinds([[taken(unit) for unit in need.units] for need in needs])
 
@@ -77,13 +70,11 @@ def capacity_steps(
             ],
         )
 
-    some_held, some_out = (
-        any(each[cause] for units in kinds for unit in units for each in unit)
-        for cause in (_HELD, _OUT)
-    )
-    with_all = left(_BOOKED, _HELD, _OUT)
+    some_held = any(each.held for each in claims.values())
+    some_out = any(rooms_out.values())
     if not some_held and not some_out:
-        return with_all
+        return left(_BOOKED)
+    with_all = left(_BOOKED, _HELD, _OUT)
     return _with_reasons(
         with_all,
         without_holds=left(_BOOKED, _OUT) if some_held else with_all,

@@ -17,6 +17,7 @@ from shared.fields.parsed import Parsed
 
 MOST_DAYS = 62
 
+_ANY_STATUS = frozenset(Status)
 _STATUS = f"({'|'.join(Status)})"
 _STATUSES = f"{_STATUS}(,{_STATUS}){{0,2}}"
 
@@ -55,7 +56,7 @@ class AvailabilityQuery(Query):
     status: Statuses | None = None
 
     def statuses(self) -> frozenset[str]:
-        return frozenset(self.status.split(",") if self.status else Status)
+        return frozenset(self.status.split(",")) if self.status else _ANY_STATUS
 
     def days(self) -> tuple[date, date]:
         """The first day and the last; raises Invalid, by the rules of ``from`` and ``to``."""
