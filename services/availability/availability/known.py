@@ -71,28 +71,31 @@ class Known:
     @classmethod
     def of(
         cls, situation: Situation, looked: Interval, starts: Interval, before: "Known | None"
-    ) -> Self:
-        """With the days of the starts that were looked at; ``before`` is of the same version."""
+    ) -> tuple[Self, bool]:
+        """With the days of the starts that were looked at, and whether that is all of them.
+
+        ``before`` is of the same version.
+        """
         facts = situation.as_of(situation.now, situation.user_id)
         is_unhealthy = bool(facts.unhealthy)
         are_right = before is not None and before.was_unhealthy == is_unhealthy
         days = dict(before.days) if before and are_right else {}
-        since, until = looked
-        zone = facts.set_up.timezone
-        missing = [
-            day
-            for day in _missing(facts, days, starts)
-            if since <= instant(zone, day, 0) and instant(zone, day + 1, 0) <= until
-        ]
         if before is not None and before.grids.cover(looked):
             grids = before.grids
         else:
             grids = Grids(situation.exceptions, looked)
-        if missing:
-            starts = (instant(zone, missing[0], 0), instant(zone, missing[-1] + 1, 0))
-            grids = grids.having(facts.set_up, starts)
-            days.update(_made(situation, missing, grids))
-        return cls(facts, days, is_unhealthy, grids)
+        missing = _missing(facts, days, starts)
+        since, until = looked
+        zone = facts.set_up.timezone
+        readable = [
+            day
+            for day in missing
+            if since <= instant(zone, day, 0) and instant(zone, day + 1, 0) <= until
+        ]
+        if readable:
+            grids = grids.having(facts.set_up, _bounds(zone, readable))
+            days.update(_made(situation, readable, grids))
+        return cls(facts, days, is_unhealthy, grids), len(readable) == len(missing)
 
     @property
     def zone(self) -> str:
@@ -118,10 +121,7 @@ class Known:
     def lacks(self, starts: Interval) -> Interval | None:
         """From the first to the last day on which starts may be booked that nothing is known of."""
         missing = _missing(self.facts, self.days, starts)
-        if not missing:
-            return None
-        zone = self.zone
-        return (instant(zone, missing[0], 0), instant(zone, missing[-1] + 1, 0))
+        return _bounds(self.zone, missing) if missing else None
 
     def days_with(self, starts: Interval) -> Iterator[tuple[Day, Interval]]:
         """In order, each with those of the starts that it has and that may be booked."""
@@ -182,6 +182,11 @@ def _missing(facts: Facts, days: Mapping[int, Day], starts: Interval) -> list[in
         for day in _days(facts.set_up, (max(starts[0], earliest), min(starts[1], after)))
         if (known := days.get(day)) is None or facts.now >= known.until
     ]
+
+
+def _bounds(zone: str, days: Sequence[int]) -> Interval:
+    """From the first of these days to the end of the last."""
+    return (instant(zone, days[0], 0), instant(zone, days[-1] + 1, 0))
 
 
 def _days(set_up: SetUp, starts: Interval) -> range:

@@ -118,9 +118,9 @@ async def learn_all(
                 asked.append(key)
                 continue
             wanted = starts(situation.set_up.timezone)
-            learned = Known.of(situation, looked, wanted, kept)
+            learned, is_all = Known.of(situation, looked, wanted, kept)
             memory.days.keep(key, learned)
-            if learned.lacks(wanted) is None:
+            if is_all:
                 found[key] = learned
             else:
                 asked.append(key)

@@ -140,17 +140,13 @@ async def look_at(
         rows = await db.fetch(
             _SITUATIONS, providers, services, since, until, without, user_id, exceptions
         )
-        wanted = {
-            Asked(row["provider_id"], row["service_id"]): row["set_up_version"]
-            for row in rows
-            if row["is_offered"]
-        }
+        found = {Asked(row["provider_id"], row["service_id"]): row for row in rows}
+        wanted = {key: row["set_up_version"] for key, row in found.items() if row["is_offered"]}
         known = await current_set_ups(db, set_ups, wanted)
-        if all(known[key].version == version for key, version in wanted.items() if key in known):
+        if all(set_up.version == wanted[key] for key, set_up in known.items()):
             return {
                 key: _situation(row, known[key], user_id) if key in known else None
-                for row in rows
-                if (key := Asked(row["provider_id"], row["service_id"]))
+                for key, row in found.items()
             }
     raise Unavailable("what is set up changes faster than it can be read")
 

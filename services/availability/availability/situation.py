@@ -21,7 +21,7 @@ _LONGEST_CLAIM = 14 * 60
 
 
 class ClaimedUnit(NamedTuple):
-    """Claims of one unit, sorted; ``hold`` is the live hold that they are of, if it is one."""
+    """Claims of one unit, sorted: of a live hold, or all that are of none."""
 
     unit_id: UUID
     hold: UUID | None
@@ -87,20 +87,17 @@ class Situation(Facts):
         )
 
     def _claims(self, span: Interval, without: UUID | None) -> dict[UUID, Claims]:
-        booked: dict[UUID, list[Interval]] = {}
-        held: dict[UUID, list[Interval]] = {}
-        for each in self.claimed:
-            if without is not None and each.hold == without:
-                continue
-            near = _near(each.intervals, span)
-            found = booked if each.hold is None else held
-            if each.unit_id in found:
-                near = sorted(found[each.unit_id] + near)
-            found[each.unit_id] = near
-        return {
-            unit_id: Claims(booked.get(unit_id, ()), held.get(unit_id, ()))
-            for unit_id in booked.keys() | held.keys()
+        claims = {
+            each.unit_id: Claims(_near(each.intervals, span))
+            for each in self.claimed
+            if each.hold is None
         }
+        for each in self.claimed:
+            if each.hold is not None and each.hold != without:
+                booked, held = claims.get(each.unit_id, Claims())
+                held = sorted([*held, *_near(each.intervals, span)])
+                claims[each.unit_id] = Claims(booked, held)
+        return claims
 
 
 def _near(intervals: Sequence[Interval], span: Interval) -> list[Interval]:

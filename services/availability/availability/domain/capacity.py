@@ -5,8 +5,8 @@ gap that is too short for the duration and the buffers are as good as one.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain, pairwise
+from typing import NamedTuple
 from uuid import UUID
 
 from availability.domain.intervals import Interval
@@ -21,8 +21,7 @@ _NEED_MASK = (1 << _NEED_BITS - 1) - 1
 Step = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
+class Claims(NamedTuple):
     """When one unit is claimed, buffers included, by live holds and else; both sorted by start."""
 
     booked: Sequence[Interval] = ()

@@ -36,6 +36,7 @@ class _LocalYear(NamedTuple):
     periods: list[_Period]
 
 
+@lru_cache(maxsize=4096)
 def instant(zone: str, day: int, minute: int) -> int:
     """The first whole UTC minute at which the zone's clock shows this time, or a later one.
 
