@@ -30,9 +30,13 @@ class Line(NamedTuple):
     prepare: Prepare | None = None
     """Before each time that all of the requests are sent at once; without, they just go on."""
 
-    async def load(self) -> Outcome:
+    async def load(self, begins: Callable[[], None]) -> Outcome:
+        """Calls ``begins`` when what is measured does."""
         if self.prepare is not None:
-            return await load_after(self.port, self.requests, self.prepare, seconds=SECONDS)
+            return await load_after(
+                self.port, self.requests, self.prepare, seconds=SECONDS, when_warm=begins
+            )
+        begins()
         return await load(self.port, self.requests[0], seconds=SECONDS, status=self.status)
 
 
@@ -69,8 +73,13 @@ async def compare(on: Stage, lines: Sequence[Line]) -> list[Row]:
 
 
 async def _round(on: Stage, line: Line) -> Round:
-    before = on.busy_seconds(line.port)
-    outcome = await line.load()
+    before = 0.0
+
+    def begins() -> None:
+        nonlocal before
+        before = on.busy_seconds(line.port)
+
+    outcome = await line.load(begins)
     busy = on.busy_seconds(line.port) - before
     return Round(outcome.per_second, busy / outcome.requests * 1000)
 

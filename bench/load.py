@@ -201,13 +201,19 @@ async def load_after(
     prepare: Callable[[], Awaitable[None]],
     *,
     seconds: float,
+    when_warm: Callable[[], None] | None = None,
 ) -> Outcome:
-    """All requests at once, again and again, each time after something that is not measured."""
+    """All requests at once, again and again, each time after something that is not measured.
+
+    They are asked once before that, which is not measured either, and then ``when_warm`` is called.
+    """
     loop = asyncio.get_running_loop()
     made = [(await loop.create_connection(_Asked, "127.0.0.1", port))[1] for _ in requests]
     await asyncio.gather(*(each.ask(request) for each, request in zip(made, requests, strict=True)))
     for each in made:
         each.times.clear()
+    if when_warm is not None:
+        when_warm()
     took = 0.0
     while took < seconds:
         await prepare()
