@@ -5,7 +5,7 @@ days keeps this with them, and forgets it with them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from availability.domain.intervals import Interval
 from availability.domain.schedule import AvailabilityException
@@ -15,8 +15,7 @@ from availability.set_up import SetUp
 _OF_A_RANGE = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Grids:
+class Grids(NamedTuple):
     exceptions: Sequence[AvailabilityException]
     covered: Interval
     """They are all that these starts may depend on."""
@@ -35,7 +34,7 @@ class Grids:
         if self.starts[0] <= starts[0] and starts[1] <= self.starts[1]:
             return self
         grids = [set_up.grid(at, starts, self.exceptions) for at in set_up.places]
-        return replace(self, starts=starts, at_places=grids)
+        return Grids(self.exceptions, self.covered, starts, grids)
 
     @property
     def size(self) -> int:

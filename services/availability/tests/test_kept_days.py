@@ -342,3 +342,18 @@ async def test_a_calendar_that_turns_stale_with_time_is_noticed(
     assert before.json()["sources"][0]["healthy"]
     assert not kept.json()["sources"][0]["healthy"]
     assert kept.content == (await cold.client.get(path)).content
+
+
+async def test_a_day_that_comes_within_the_horizon_is_not_taken_for_a_closed_one(
+    world: World, processes: tuple[Process, Process]
+) -> None:
+    warm, cold = processes
+    today = world.now.date()
+    path = f"{world.practice.path()}&from={today}&to={today + timedelta(days=DAYS + 5)}"
+    before = await warm.client.get(path)
+
+    await world.set_clock(world.now + timedelta(days=2))
+    kept = await warm.client.get(path)
+
+    assert kept.json()["timeslots"][-1]["start"] > before.json()["timeslots"][-1]["start"]
+    assert kept.content == (await cold.client.get(path)).content

@@ -160,7 +160,10 @@ def _near(candidates: Sequence[range], starts: Interval) -> Sequence[range]:
 def _clipped(candidates: Sequence[range], allowed: Sequence[Interval]) -> Iterator[range]:
     """What of these starts, which are in order, lies in a disjoint list."""
     spans = [(each.start, each.stop) for each in candidates]
-    for each, pieces in zip(candidates, shares(spans, allowed), strict=True):
+    for each, span, pieces in zip(candidates, spans, shares(spans, allowed), strict=True):
+        if pieces == [span]:
+            yield each
+            continue
         for piece in pieces:
             if left := clip(each, piece):
                 yield left
