@@ -66,9 +66,15 @@ class MadeUp:
         return entry
 
     def hold(
-        self, *, patient: str = "ann", hour: int = 0, resource: str = STAFF, seconds: float = 60
+        self,
+        *,
+        patient: str = "ann",
+        hour: int = 0,
+        resource: str = STAFF,
+        seconds: float = 60,
+        replaces: "Booked | None" = None,
     ) -> "Booked":
-        return Booked(self, patient, _DAY + 3600 * hour, resource, seconds)
+        return Booked(self, patient, _DAY + 3600 * hour, resource, seconds, replaces)
 
     def confirmed(self, **wish: Any) -> "Booked":
         booked = self.hold(**wish)
@@ -80,7 +86,13 @@ class Booked:
     """One appointment with all that must exist about it."""
 
     def __init__(
-        self, run: MadeUp, patient: str, start: float, resource: str, seconds: float
+        self,
+        run: MadeUp,
+        patient: str,
+        start: float,
+        resource: str,
+        seconds: float,
+        replaces: "Booked | None" = None,
     ) -> None:
         self.run = run
         run._positions += 1
@@ -101,7 +113,12 @@ class Booked:
             "created_at": run.clock + 1,
         }
         run.rows("bookings.appointments").append(self.row)
-        self.becomes("held", "held_created")
+        origin: Json = {}
+        if replaces is not None:
+            origin["rescheduledFrom"] = replaces.id
+            if replaces.claims == self.claims:
+                origin["claims"] = []
+        self.becomes("held", "held_created", **origin)
 
     def becomes(self, status: str, action: str, **data: Any) -> None:
         """The next version, with its audit entry, event and everything that follows from it."""
@@ -207,7 +224,7 @@ def _at(text: str) -> float:
 
 def moved(run: MadeUp, old: Booked, *, hour: int, together: bool = True) -> Booked:
     """The appointment that replaces the old one, in one transaction or in two."""
-    new = run.hold(patient=old.row["patient_id"], hour=hour)
+    new = run.hold(patient=old.row["patient_id"], hour=hour, replaces=old)
     cause = {"cancellation": {"cause": "rescheduled"}, "rescheduledTo": new.id}
     old.becomes("cancelled", "rescheduled", **cause)
     new.becomes(

@@ -21,6 +21,22 @@ def test_more_sessions_than_the_capacity(run: MadeUp) -> None:
     assert broken(run) == ["claims: capacity N sells N"]
 
 
+def test_a_move_to_its_own_start_takes_no_second_place(run: MadeUp) -> None:
+    run.confirmed(patient="dan", hour=9, resource="another unit")
+    moved(run, run.confirmed(patient="gus", hour=9), hour=9)
+
+    assert broken(run) == []
+
+
+def test_a_move_beside_somebody_takes_a_second_place(run: MadeUp) -> None:
+    run.confirmed(patient="gus", hour=9)
+    run.confirmed(patient="dan", hour=9, resource="another unit")
+    old = run.confirmed(patient="eve", hour=10)
+    run.hold(patient="eve", hour=9, resource="a third unit", replaces=old)
+
+    assert broken(run) == ["claims: capacity N sells N"]
+
+
 def test_a_patient_in_two_places(run: MadeUp) -> None:
     run.confirmed(patient="ann", hour=1, resource="elsewhere")
 

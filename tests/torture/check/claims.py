@@ -115,15 +115,21 @@ def _rows(evidence: Evidence) -> Line:
 
 
 def _capacity(evidence: Evidence) -> Line:
-    """More sessions than N at one start were never active together."""
+    """More sessions than N at one start were never active together.
+
+    A hold that is to replace an appointment at its own start has the place of that one.
+    """
     against = []
     most: dict[str, int] = {}
     starts: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
     for changes in evidence.changes.values():
         data = changes[0].data
-        active = [change for change in changes if change.status not in ENDED]
+        origin = evidence.changes.get(data.get("rescheduledFrom") or "")
+        is_there_already = origin is not None and _place(origin[0].data) == _place(data)
+        no_place_of_its_own = (*ENDED, "held") if is_there_already else ENDED
+        active = [change for change in changes if change.status not in no_place_of_its_own]
         if active:
-            starts[data["providerId"], data["start"]].append((active[0].position, active[-1].until))
+            starts[_place(data)].append((active[0].position, active[-1].until))
     for (provider, start), spans in starts.items():
         practice = evidence.practices.get(provider)
         if practice is None:
@@ -180,3 +186,7 @@ def _had_rival(request: Json, slot: Json, since: float, all_changes: list[list[C
 
 def _instant(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
+
+
+def _place(data: Json) -> tuple[str, str]:
+    return str(data["providerId"]), str(data["start"])
