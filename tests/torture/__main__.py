@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import sys
 import tempfile
 import time
@@ -23,6 +24,8 @@ def main() -> int:
         from tests.torture.planted import try_all
 
         return try_all(options.names, seed=options.seed)
+    # That the broker is gone now and then is what the run is about.
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)
     folder = Path(options.folder or tempfile.mkdtemp(prefix="torture-")).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     seed = options.seed if options.seed is not None else int(time.time()) % 100_000
