@@ -1,5 +1,7 @@
 """The route class of every router: bounded, strict input, and a transaction that is tried again."""
 
+import asyncio
+import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar, cast
@@ -22,6 +24,7 @@ from shared.json_body import LIMITS, USUAL_LIMITS, CheckedRequest, Limits
 from shared.places import plain
 
 TRIES = 4
+_UNDONE_PAUSE = 0.025
 _SHORTCUT = "shortcut"
 
 _RETRIED = Counter(
@@ -130,25 +133,33 @@ async def _tried(shortcut: Shortcut, request: CheckedRequest) -> Response | None
     except DatabaseError as error:
         if not is_undone(error):
             raise
-        _RETRIED.inc()
+        await _before_try(2)
         return None
 
 
 async def _done(handle: _Handler, request: Request) -> Response:
     """Each try has dependencies of its own, closed before the answer leaves: a failing commit is an
     exception here, never a 200."""
-    for tries_left in reversed(range(TRIES)):
+    for number in range(1, TRIES + 1):
+        if number > 1:
+            await _before_try(number)
         try:
             async with AsyncExitStack() as dependencies:
                 request.scope["fastapi_function_astack"] = dependencies
                 response = await handle(request)
         except DatabaseError as error:
-            if not (tries_left and is_undone(error)):
+            if number == TRIES or not is_undone(error):
                 raise
-            _RETRIED.inc()
         else:
             return response
     raise AssertionError("the last try returns or raises")
+
+
+async def _before_try(number: int) -> None:
+    """Lets whoever has won go on: a loser who is back at once takes the lock that the winner has
+    not been woken for yet, and both are in each other's way again, a second for each deadlock."""
+    _RETRIED.inc()
+    await asyncio.sleep(_UNDONE_PAUSE * (number - 1) * random.uniform(1, 2))  # noqa: S311
 
 
 def _doors(dependant: Dependant) -> Iterator[_Door]:
