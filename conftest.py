@@ -1,11 +1,11 @@
 """Fixtures that every test may ask for, and how tests are shared out among processes."""
 
-import os
-
 import pytest
 from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling, Scheduling
+
+from shared.testing.run import NIGHTLY
 
 pytest_plugins = ["shared.testing.plugin"]
 
@@ -14,7 +14,7 @@ settings.register_profile(
     "medic",
     deadline=None,
     database=None,
-    derandomize=os.environ.get("HYPOTHESIS_PROFILE") != "nightly",
+    derandomize=not NIGHTLY,
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("medic")

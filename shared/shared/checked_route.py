@@ -1,7 +1,6 @@
 """The route class of every router: bounded, strict input, and a transaction that is tried again."""
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar, cast
@@ -16,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from shared.database_trouble import DatabaseError, is_undone
+from shared.database_trouble import DatabaseError, is_undone, undone_pause
 from shared.errors import FieldError, Invalid
 from shared.field_errors import MOST_ERRORS
 from shared.fields.bounds import check_answer, check_body, check_parameter
@@ -24,7 +23,6 @@ from shared.json_body import LIMITS, USUAL_LIMITS, CheckedRequest, Limits
 from shared.places import plain
 
 TRIES = 4
-_UNDONE_PAUSE = 0.025
 _SHORTCUT = "shortcut"
 
 _RETRIED = Counter(
@@ -133,7 +131,7 @@ async def _tried(shortcut: Shortcut, request: CheckedRequest) -> Response | None
     except DatabaseError as error:
         if not is_undone(error):
             raise
-        await _before_try(2)
+        await _pause(1)
         return None
 
 
@@ -141,8 +139,6 @@ async def _done(handle: _Handler, request: Request) -> Response:
     """Each try has dependencies of its own, closed before the answer leaves: a failing commit is an
     exception here, never a 200."""
     for number in range(1, TRIES + 1):
-        if number > 1:
-            await _before_try(number)
         try:
             async with AsyncExitStack() as dependencies:
                 request.scope["fastapi_function_astack"] = dependencies
@@ -150,16 +146,15 @@ async def _done(handle: _Handler, request: Request) -> Response:
         except DatabaseError as error:
             if number == TRIES or not is_undone(error):
                 raise
+            await _pause(number)
         else:
             return response
     raise AssertionError("the last try returns or raises")
 
 
-async def _before_try(number: int) -> None:
-    """Lets whoever has won go on: a loser who is back at once takes the lock that the winner has
-    not been woken for yet, and both are in each other's way again, a second for each deadlock."""
+async def _pause(times_undone: int) -> None:
     _RETRIED.inc()
-    await asyncio.sleep(_UNDONE_PAUSE * (number - 1) * random.uniform(1, 2))  # noqa: S311
+    await asyncio.sleep(undone_pause(times_undone))
 
 
 def _doors(dependant: Dependant) -> Iterator[_Door]:

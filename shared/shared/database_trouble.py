@@ -1,5 +1,6 @@
 """Which database errors pass by themselves, seen through asyncpg or through SQLAlchemy."""
 
+import random
 from collections.abc import Iterator
 
 import asyncpg
@@ -13,6 +14,7 @@ DatabaseError = (
     DBAPIError,
 )
 
+_UNDONE_PAUSE = 0.025
 _SERIALIZATION_FAILURE = "40001"
 _DEADLOCK = "40P01"
 
@@ -46,6 +48,15 @@ def is_undone(error: BaseException) -> bool:
     return isinstance(error, DatabaseError) and (
         sqlstate(error) in {_SERIALIZATION_FAILURE, _DEADLOCK} or _is_outdated(error)
     )
+
+
+def undone_pause(times: int) -> float:
+    """Seconds to wait before doing again what PostgreSQL has undone so many times.
+
+    Whoever has won goes on first: a loser who is back at once takes the lock that the winner has
+    not been woken for yet, and both are in each other's way again, a second for each deadlock.
+    """
+    return _UNDONE_PAUSE * times * random.uniform(1, 2)  # noqa: S311
 
 
 def is_passing(error: BaseException) -> bool:

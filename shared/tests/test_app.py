@@ -131,11 +131,19 @@ async def test_work_that_postgresql_undid_is_done_again(app: FastAPI, way: str) 
 
 
 @pytest.mark.parametrize("way", ["sql", "orm"])
-async def test_work_is_not_done_again_for_ever(app: FastAPI, way: str) -> None:
+async def test_work_is_not_done_again_for_ever_and_never_at_once(
+    app: FastAPI, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[int] = []
+    monkeypatch.setattr(
+        "shared.checked_route.undone_pause", lambda times: pauses.append(times) or 0.0
+    )
+
     answer = await store(app, f"/v1/effects/{TRIES}/{way}", uuid4())
 
     assert answer.status == 503
     assert app.state.tries == TRIES
+    assert pauses == [1, 2, 3]
     assert await count(app) == 0
 
 

@@ -17,18 +17,15 @@ from availability.use_cases.rules import NewRule, add_rules
 from shared.db import Database
 from shared.events import booking
 from shared.events.envelope import Event, EventData
+from shared.testing.run import TODAY
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
 
 
-_TODAY = datetime.now(UTC)
-"""The day on which the tests were started, so that it does not change while they run."""
-
-
 def in_days(days: int, hour: int = 9, minute: int = 0) -> datetime:
     """A time of day in UTC, some days from today: notice and horizon have nothing against it."""
-    on = _TODAY + timedelta(days=days)
+    on = TODAY + timedelta(days=days)
     return on.replace(hour=hour, minute=minute, second=0, microsecond=0)
 
 

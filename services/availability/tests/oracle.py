@@ -5,7 +5,6 @@ of integers, the clock on the wall instead of zone transitions, a look at each m
 intervals.
 """
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -17,8 +16,8 @@ from hypothesis import HealthCheck, settings
 
 from availability.domain.resources import Kind, Mode, Offer, Unit
 from availability.domain.schedule import AvailabilityException, ExceptionKind, ScheduleRule, Scope
+from shared.testing.run import NIGHTLY
 
-NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 MINUTE = timedelta(minutes=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -87,9 +86,6 @@ def cases(number: int) -> settings:
     """So many made-up cases, always the same; under HYPOTHESIS_PROFILE=nightly 50 times as many."""
     return settings(
         max_examples=number * 50 if NIGHTLY else number,
-        derandomize=not NIGHTLY,
-        database=None,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
     )
 

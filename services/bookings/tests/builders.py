@@ -21,6 +21,7 @@ from shared.events.provider import (
     ResourceUpdated,
     Room,
 )
+from shared.testing.run import TODAY
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -159,12 +160,8 @@ async def a_patient(db: Connection, **changes: Any) -> UUID:
     return patient_id
 
 
-_TODAY = datetime.now(UTC)
-"""The day on which the tests were started, so that it does not change while they run."""
-
-
 def tomorrow(hour: int = 9, minute: int = 0) -> datetime:
-    day = _TODAY + timedelta(days=1)
+    day = TODAY + timedelta(days=1)
     return day.replace(hour=hour, minute=minute, second=0, microsecond=0)
 
 

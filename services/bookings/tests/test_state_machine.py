@@ -2,7 +2,6 @@
 what a small model says, and whoever is told that they may do something can do it."""
 
 import asyncio
-import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -20,13 +19,13 @@ from hypothesis.stateful import (
 from bookings.domain.lifecycle import TRANSITIONS, Action
 from shared.db import Database
 from shared.http import AsyncClient
+from shared.testing.run import NIGHTLY
 
 from .life_calls import Calls, Stage
 from .life_model import NO_TOKEN, Known, Model, Who
 from .life_story import ADMIN, Story, has_part
 from .stage import As
 
-NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 Method = TypeVar("Method", bound=Callable[..., None])
 RUNS, STEPS = (200, 100) if NIGHTLY else (30, 25)
 
@@ -305,9 +304,6 @@ async def test_random_stories_go_as_the_model_says(
     chosen = settings(
         max_examples=RUNS,
         stateful_step_count=STEPS,
-        derandomize=not NIGHTLY,
-        database=None,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from calendar_sync.vault import Vault
 from shared.db import Database
 from shared.events.calendar import CalendarBusyChanged
 from shared.events.registry import EVENT_TYPES
+from shared.testing.run import TODAY
 
 from .remote import Remote
 
@@ -107,10 +108,7 @@ async def a_practice(
     return Practice(database, provider_id, remote, id_, Visitor(database, visits, at_once))
 
 
-_TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-"""The day on which the tests were started, so that it does not change while they run."""
-
-
 def in_days(days: float, hour: float = 9) -> datetime:
     """A whole hour some days from today."""
-    return _TODAY + days * DAY + hour * HOUR
+    midnight = TODAY.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + days * DAY + hour * HOUR

@@ -21,12 +21,11 @@ from notifications.domain.job import (
 from notifications.jobs import attempts
 from notifications.jobs.attempts import Delivery, Ended
 from notifications.together import Together
-from shared.database_trouble import DatabaseError, is_passing, is_undone
+from shared.database_trouble import DatabaseError, is_passing, is_undone, undone_pause
 from shared.db import Database
 from shared.observability import logger, step
 
 _FAILURE_PAUSE = 0.5
-_UNDONE_PAUSE = 0.05
 _TOGETHER_PAUSE = 0.005
 """Fewer statements are less work, for PostgreSQL as well, where many messages leave. A message
 leaves later by this, and a lost worker's window between "sent" and "recorded" is wider by it."""
@@ -152,7 +151,7 @@ class Courier:
                 # It has lost against an event's transaction, which is over soon.
                 if not is_undone(error):
                     raise
-                await asyncio.sleep(random.uniform(0, _UNDONE_PAUSE))  # noqa: S311
+                await asyncio.sleep(undone_pause(1))
 
     async def _end_many(self, ended: Sequence[Ended]) -> list[None]:
         async with self._database.autocommit() as db:

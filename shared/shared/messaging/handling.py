@@ -1,12 +1,11 @@
 """Events into effects: one transaction for the inbox row and what the handler writes."""
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from shared.database_trouble import is_passing, is_undone
+from shared.database_trouble import is_passing, is_undone, undone_pause
 from shared.db import Connection, Database
 from shared.messaging import inbox, metrics
 from shared.messaging.failures import reason_of
@@ -17,7 +16,6 @@ from shared.observability import logger, within
 from shared.observability.trace import current
 
 _UNDONE_TRIES = 5
-_UNDONE_PAUSE = 0.05
 _PASSING_TRIES = 3
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 1.0
@@ -77,7 +75,7 @@ class Handling:
             except Exception as error:
                 if is_undone(error) and undone < _UNDONE_TRIES:
                     undone += 1
-                    await pause(random.uniform(0, _UNDONE_PAUSE * undone))  # noqa: S311
+                    await pause(undone_pause(undone))
                 elif is_passing(error) and passing < _PASSING_TRIES:
                     passing += 1
                     logger.warning("database_trouble", failure=reason_of(error))
